@@ -1,0 +1,1 @@
+"""Orders, shuffles, batches and delivers what the workers computed."""

@@ -1,0 +1,1 @@
+"""What a training loop holds: the service handle and its iterators."""

@@ -1,0 +1,1 @@
+"""Who computes it: jobs, splits, leases, lost workers."""

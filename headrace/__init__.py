@@ -1,0 +1,1 @@
+"""headrace: input pipelines that run beside your training loop."""

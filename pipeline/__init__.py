@@ -1,0 +1,1 @@
+"""What to compute: elements, blocks, the operator graph, its meaning, its plan."""

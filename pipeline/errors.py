@@ -1,0 +1,182 @@
+"""Every error that headrace raises, as one tree.
+
+    HeadraceError
+    ├── PipelineError                  your graph or function
+    │   ├── InvalidArgumentError       a value that does not fit: a shape, a dtype, bytes that are no image
+    │   ├── OutOfRangeError            the end of the data, from get_next()
+    │   ├── FailedPreconditionError    something used before it is ready, or after it was closed
+    │   ├── ResourceExhaustedError     more memory than the budget allows
+    │   ├── FunctionError              your function raised; its traceback comes along
+    │   └── PoisonError                a record on which worker after worker died
+    ├── FileError                      a file
+    │   ├── NotFoundError              it is not there
+    │   └── DataLossError              it is damaged
+    ├── ProtocolError                  a peer
+    │   ├── VersionMismatch            it speaks another version
+    │   └── MalformedMessage           it sent what is no message
+    └── ServiceError                   a process is gone or silent
+
+Each keeps its facts as attributes, survives pickling, travels between processes as plain data
+(`to_data`, `from_data`), and says what to do. `where` is filled in when an error belongs to one
+element: which file, which record, which operator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "DataLossError",
+    "FailedPreconditionError",
+    "FileError",
+    "FunctionError",
+    "HeadraceError",
+    "InvalidArgumentError",
+    "MalformedMessage",
+    "NotFoundError",
+    "OutOfRangeError",
+    "PipelineError",
+    "PoisonError",
+    "ProtocolError",
+    "ResourceExhaustedError",
+    "ServiceError",
+    "VersionMismatch",
+    "from_data",
+    "to_data",
+]
+
+#: No error text that travels is longer than this, in characters.
+TEXT_LIMIT = 4096
+
+
+class HeadraceError(Exception):
+    """Anything that headrace raises on purpose."""
+
+    where: str | None = None  #: Which element: file, record and operator; None when it belongs to no element.
+
+    def describe(self) -> str:
+        """What happened and what to do, without the place."""
+        return str(self.args[0]) if self.args else type(self).__name__
+
+    def __str__(self) -> str:
+        return self.describe() if self.where is None else f"{self.describe()} [{self.where}]"
+
+
+class PipelineError(HeadraceError):
+    """Your graph or your function."""
+
+
+class InvalidArgumentError(PipelineError, ValueError):
+    """A value that does not fit; the message names it and what would."""
+
+
+class OutOfRangeError(PipelineError):
+    """The data has ended. `get_next()` raises it, again and again; `next()` raises StopIteration."""
+
+
+class FailedPreconditionError(PipelineError):
+    """Something was used before it was ready, or after it was closed."""
+
+
+class ResourceExhaustedError(PipelineError):
+    """More memory than the budget allows; the message shows the arithmetic."""
+
+
+class FunctionError(PipelineError):
+    """A function of yours raised. In process the original exception is the `__cause__`."""
+
+    def __init__(self, function: str, reason: str, traceback: str = "") -> None:
+        super().__init__(function, reason, traceback)
+        self.function, self.reason, self.traceback = function, reason, traceback
+
+    def describe(self) -> str:
+        text = f"{self.function} raised {self.reason}"
+        return f"{text}\n{self.traceback[-TEXT_LIMIT:].rstrip()}\n" if self.traceback else text
+
+
+class PoisonError(PipelineError):
+    """A record on which worker after worker died while it was being executed."""
+
+    def __init__(self, record: str, deaths: int, reason: str) -> None:
+        super().__init__(record, deaths, reason)
+        self.record, self.deaths, self.reason = record, deaths, reason
+
+    def describe(self) -> str:
+        return (
+            f"{self.deaths} workers died one after the other while they executed {self.record} ({self.reason}), "
+            f"the last one alone in a fresh process: run the pipeline in process on this record to see why"
+        )
+
+
+class FileError(HeadraceError):
+    """A file: which one, and what is wrong with it."""
+
+    def __init__(self, path: str, reason: str, offset: int | None = None) -> None:
+        super().__init__(path, reason, offset)
+        self.path, self.reason, self.offset = path, reason, offset
+
+    def describe(self) -> str:
+        place = self.path if self.offset is None else f"{self.path}, byte {self.offset:,}"
+        return f"{place}: {self.reason}"
+
+
+class NotFoundError(FileError, FileNotFoundError):
+    """The file is not there, or cannot be opened."""
+
+    # OSError has a __str__ of its own, which would hide ours.
+    __str__ = FileError.__str__
+
+
+class DataLossError(FileError):
+    """The file is damaged. `offset` is in the uncompressed content."""
+
+
+class ProtocolError(HeadraceError):
+    """A peer said what it must not."""
+
+
+class VersionMismatch(ProtocolError):
+    """Client, server and workers must run the same protocol version."""
+
+    def __init__(self, ours: int, theirs: int) -> None:
+        super().__init__(ours, theirs)
+        self.ours, self.theirs = ours, theirs
+
+    def describe(self) -> str:
+        return f"we speak protocol {self.ours}, the peer speaks {self.theirs}: upgrade the older side"
+
+
+class MalformedMessage(ProtocolError):
+    """Frames that are no message of ours, or exceed a limit."""
+
+
+class ServiceError(HeadraceError):
+    """A process is gone or silent: who, since when, and what to look at."""
+
+
+def _kinds(root: type[HeadraceError] = HeadraceError) -> dict[str, type[HeadraceError]]:
+    found = {root.__name__: root}
+    for kind in root.__subclasses__():
+        found |= _kinds(kind)
+    return found
+
+
+def to_data(error: HeadraceError) -> dict[str, Any]:
+    """An error as plain data for a message: its class name, arguments and place.
+
+    >>> to_data(DataLossError("a.tfrecord", "cut", 12))
+    {'kind': 'DataLossError', 'args': ['a.tfrecord', 'cut', 12], 'where': None}
+    """
+    args = [each[:TEXT_LIMIT] if isinstance(each, str) else each for each in error.args]
+    return {"kind": type(error).__name__, "args": args, "where": error.where}
+
+
+def from_data(data: dict[str, Any]) -> HeadraceError:
+    """The error that `to_data` described; a class that we do not know becomes HeadraceError.
+
+    >>> from_data(to_data(DataLossError("a.tfrecord", "cut", 12)))
+    DataLossError('a.tfrecord', 'cut', 12)
+    """
+    error = _kinds().get(data["kind"], HeadraceError)(*data["args"])
+    error.where = data["where"]
+    return error

@@ -1,0 +1,1 @@
+"""Compiled loops over contiguous buffers; Python and NumPy above them stay small."""

@@ -1,0 +1,1 @@
+"""Computes it: lease to blocks, in processes of their own."""

@@ -1,0 +1,171 @@
+"""Bilinear resampling: tables of taps, and the passes over rows and columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compile import inline, kernel
+from .lanes import weigh_four
+
+__all__ = ["COLUMN_BITS", "ROW_BITS", "resample_bytes", "resample_floats", "to_fixed_point", "triangle_taps"]
+
+# Fixed point for bytes. A sum over rows keeps 4 bits below the point (8 + 22 - 18 = 12 bits); a sum over columns of
+# these has 12 + 19 = 31 bits at most, so int32 holds both, and no weight is off by more than 2**-20.
+ROW_BITS, COLUMN_BITS = 22, 19
+_DROPPED = np.int32(18)
+_HALF = np.int32(1 << 17)
+_COLUMN_HALF = np.int32(1 << 22)
+_COLUMN_DROPPED = np.int32(23)
+
+
+@kernel
+def triangle_taps(size_in: int, size_out: int, antialias: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each of `size_out` samples its first source index and the weights of the sources from there.
+
+    int64 [size_out], float64 [size_out, taps]; each row of weights sums to 1, and first + taps <= size_in. A triangle
+    around half-pixel centres: two taps, or as wide as the scale with `antialias`. Scalar arithmetic in a fixed order,
+    so the same on every machine.
+    """
+    # TensorFlow has its centres in float32; the same ones here give its numbers, not just numbers near them.
+    scale = np.float32(size_in) / np.float32(size_out)
+    if antialias:
+        scale = np.float32(1) / (np.float32(size_out) / np.float32(size_in))
+    reach = np.float64(max(np.float32(1), scale)) if antialias else np.float64(1)
+    first = np.zeros(size_out, np.int64)
+    weights = np.zeros((size_out, np.int64(np.ceil(2 * reach)) + 1), np.float64)
+    widest = 1
+    for i in range(size_out):
+        # Centres of source pixels, j + 0.5, that are nearer than `reach`.
+        centre = np.float64((np.float32(i) + np.float32(0.5)) * scale)
+        low = max(0, int(np.floor(centre - reach - 0.5)) + 1)
+        high = min(size_in, int(np.ceil(centre + reach - 0.5)))
+        total = 0.0
+        for j in range(low, high):
+            weights[i, j - low] = max(0.0, 1.0 - abs(j + 0.5 - centre) / reach)
+            total += weights[i, j - low]
+        weights[i] /= total
+        first[i] = low
+        widest = max(widest, high - low)
+    _pull_inside(first, weights, size_in, widest)
+    return first, weights[:, :widest].copy()
+
+
+@inline
+def _pull_inside(first: NDArray[np.int64], weights: NDArray[np.float64], size_in: int, taps: int) -> None:
+    """Move the taps near the end so that none lies outside, not even one of weight 0."""
+    for i in range(first.shape[0]):
+        excess = first[i] + taps - size_in
+        if excess > 0:
+            first[i] -= excess
+            for k in range(taps - 1, -1, -1):
+                weights[i, k] = weights[i, k - excess] if k >= excess else 0.0
+
+
+@kernel
+def to_fixed_point(weights: NDArray[np.float64], bits: int) -> NDArray[np.int32]:
+    """Weights as int32 with `bits` below the point; each row sums to exactly 1."""
+    fixed = np.empty(weights.shape, np.int32)
+    for i in range(weights.shape[0]):
+        rest = np.int64(1) << bits
+        heaviest = 0
+        for k in range(weights.shape[1]):
+            fixed[i, k] = np.int32(np.floor(weights[i, k] * (np.int64(1) << bits) + 0.5))
+            rest -= np.int64(fixed[i, k])
+            if fixed[i, k] > fixed[i, heaviest]:
+                heaviest = k
+        fixed[i, heaviest] += np.int32(rest)
+    return fixed
+
+
+@inline
+def _sum_rows(image: Any, first: int, weights: NDArray[np.int32], row: NDArray[np.int32]) -> None:
+    """The weighted sum of some rows of bytes, with 4 bits below the point."""
+    size, taps = image.shape[1], weights.shape[0]
+    if taps == 2:
+        above, below, over, under = image[first], image[first + 1], weights[0], weights[1]
+        for i in range(size):
+            row[i] = (np.int32(above[i]) * over + np.int32(below[i]) * under + _HALF) >> _DROPPED
+        return
+    for i in range(size):
+        row[i] = _HALF
+    for k in range(taps):
+        source, weight = image[first + k], weights[k]
+        for i in range(size):
+            row[i] += np.int32(source[i]) * weight
+    for i in range(size):
+        row[i] >>= _DROPPED
+
+
+@inline
+def _weigh(row: NDArray[np.int32], at: int, step: int, weights: NDArray[np.int32]) -> Any:
+    total = _COLUMN_HALF
+    for k in range(weights.shape[0]):
+        total += row[at + k * step] * weights[k]
+    return np.uint8(total >> _COLUMN_DROPPED)
+
+
+@kernel
+def resample_bytes(
+    image: NDArray[np.uint8],
+    channels: int,
+    rows: NDArray[np.int64],
+    row_weights: NDArray[np.int32],
+    columns: NDArray[np.int64],
+    column_weights: NDArray[np.int32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Resample uint8 [height, width * channels] into `out`, rounded to nearest.
+
+    The tables are those of `triangle_taps` for this size, in fixed point (ROW_BITS, COLUMN_BITS).
+    """
+    height, width, taps = out.shape[0], columns.shape[0], column_weights.shape[1]
+    row = np.zeros(image.shape[1] + 4, np.int32)
+    flat, flat_weights = out.reshape(-1), column_weights.reshape(-1)
+    # Four lanes carry a pixel of 3 channels and one byte more, which the next pixel overwrites; the last has no next.
+    in_lanes = width if channels == 4 else width - 1 if channels == 3 else 0
+    for y in range(height):
+        _sum_rows(image, rows[y], row_weights[y], row)
+        start = y * width * channels
+        if channels == 3 and taps == 2:  # so that the compiler knows both numbers
+            for x in range(in_lanes):
+                weigh_four(row, columns[x] * 3, 3, flat_weights, x * 2, 2, flat, start + x * 3)
+        else:
+            for x in range(in_lanes):
+                at, to = columns[x] * channels, start + x * channels
+                weigh_four(row, at, channels, flat_weights, x * taps, taps, flat, to)
+        for x in range(in_lanes, width):
+            for c in range(channels):
+                flat[start + x * channels + c] = _weigh(row, columns[x] * channels + c, channels, column_weights[x])
+
+
+@kernel
+def resample_floats(
+    image: Any,
+    channels: int,
+    rows: NDArray[np.int64],
+    row_weights: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    column_weights: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Resample any numbers [height, width * channels] into float32 `out`; a weight of 0 touches no pixel (0 * inf)."""
+    row = np.empty(image.shape[1], np.float32)
+    for y in range(out.shape[0]):
+        row[:] = 0
+        for k in range(row_weights.shape[1]):
+            weight = row_weights[y, k]
+            if weight != 0:
+                source = image[rows[y] + k]
+                for i in range(row.shape[0]):
+                    row[i] += weight * np.float32(source[i])
+        for x in range(columns.shape[0]):
+            for c in range(channels):
+                total = np.float32(0)
+                for k in range(column_weights.shape[1]):
+                    weight = column_weights[x, k]
+                    if weight != 0:
+                        total += weight * row[(columns[x] + k) * channels + c]
+                out[y, x * channels + c] = total

@@ -1,0 +1,143 @@
+"""Resizing of images."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decoding import decode_jpeg, decode_png
+from .errors import InvalidArgumentError
+from .image_bytes import ImageBytes, image_format, refuse
+from .kernels.resample import (
+    COLUMN_BITS,
+    ROW_BITS,
+    resample_bytes,
+    resample_floats,
+    to_fixed_point,
+    triangle_taps,
+)
+
+__all__ = ["decode_and_resize", "resize"]
+
+#: Tables of weights that are kept; one for each pair of lengths that occurs.
+_TABLES = 4096
+
+#: What the kernel reads as it is; everything else that is real becomes float32 first.
+_READ = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+
+_METHODS = ("bilinear",)
+
+
+def resize(
+    image: NDArray[Any], size: Sequence[int], method: str = "bilinear", antialias: bool = False
+) -> NDArray[np.float32]:
+    """An image [height, width, channels], or a batch [n, height, width, channels], at another size; float32.
+
+    `size` is (height, width) in pixels. Bilinear between half-pixel centres; with `antialias` the filter is as wide as
+    the scale when it shrinks. The range of values stays: uint8 gives 0.0 to 255.0. The same size gives the same pixels.
+    The result is the same on every machine.
+
+    Raises InvalidArgumentError: not an image of 3 or 4 dimensions, no pixels, numbers that are not real, a size that is
+    not two positive numbers, or another method.
+
+    >>> ramp = np.array([[[0], [1], [2], [3]]], np.uint8)
+    >>> resize(ramp, (1, 2)).ravel().tolist()
+    [0.5, 2.5]
+
+    Meaning: that of tf.image.resize (TensorFlow 2).
+    """
+    if method not in _METHODS:
+        raise InvalidArgumentError(f"method={method!r} is not supported: there is {', '.join(map(repr, _METHODS))}")
+    height, width = _checked_size(size)
+    image = _checked_image(image)
+    if image.shape[-3:-1] == (height, width):
+        return image.astype(np.float32)
+    out = np.empty((*image.shape[:-3], height, width, image.shape[-1]), np.float32)
+    for source, target in zip(image, out, strict=True) if image.ndim == 4 else ((image, out),):
+        _resize_to_floats(source, target, antialias)
+    return out
+
+
+def decode_and_resize(
+    contents: ImageBytes, size: Sequence[int], antialias: bool = False, channels: int = 3
+) -> NDArray[np.uint8]:
+    """The pixels of a JPEG or PNG at a size, uint8 [height, width, channels].
+
+    `size` is (height, width) in pixels; `channels` as in `decode_jpeg` and `decode_png`. The format is told by the
+    bytes. The pixels are those of `resize(decode(contents), size, antialias=antialias)`, rounded to whole numbers;
+    fixed-point arithmetic makes them the same on every machine.
+
+    Raises InvalidArgumentError, as `decode_jpeg`, `decode_png` and `resize` do.
+
+    >>> from headrace.pipeline.decoding import read_file
+    >>> photo = decode_and_resize(read_file("tests/data/images/baseline_420.jpg"), (64, 48))
+    >>> photo.shape, photo.dtype
+    ((64, 48, 3), dtype('uint8'))
+    """
+    height, width = _checked_size(size)
+    image = _decode(contents, channels)
+    if image.shape[:2] == (height, width):
+        return image
+    rows, columns = _bytes_table(image.shape[0], height, antialias), _bytes_table(image.shape[1], width, antialias)
+    out = np.empty((height, width, image.shape[2]), np.uint8)
+    flat = image.reshape(image.shape[0], -1), out.reshape(height, -1)
+    resample_bytes(flat[0], image.shape[2], rows[0], rows[1], columns[0], columns[2], flat[1])
+    return out
+
+
+def _decode(contents: ImageBytes, channels: int) -> NDArray[np.uint8]:
+    name = image_format(contents) if isinstance(contents, ImageBytes) else None
+    if name == "JPEG":
+        return decode_jpeg(contents, channels)
+    return decode_png(contents, channels) if name == "PNG" else refuse(contents, "JPEG or PNG")
+
+
+def _resize_to_floats(image: NDArray[Any], out: NDArray[np.float32], antialias: bool) -> None:
+    rows, columns = (_floats_table(image.shape[axis], out.shape[axis], antialias) for axis in (0, 1))
+    flat = image.reshape(image.shape[0], -1), out.reshape(out.shape[0], -1)
+    resample_floats(flat[0], image.shape[2], rows[0], rows[1], columns[0], columns[1], flat[1])
+
+
+@lru_cache(_TABLES)
+def _bytes_table(
+    size_in: int, size_out: int, antialias: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """First indices, and the weights in the precision for rows and for columns."""
+    first, weights = triangle_taps(size_in, size_out, antialias)
+    return first, to_fixed_point(weights, ROW_BITS), to_fixed_point(weights, COLUMN_BITS)
+
+
+@lru_cache(_TABLES)
+def _floats_table(size_in: int, size_out: int, antialias: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    first, weights = triangle_taps(size_in, size_out, antialias)
+    return first, weights.astype(np.float32)
+
+
+def _checked_size(size: Sequence[int]) -> tuple[int, int]:
+    try:
+        height, width = size
+        height, width = operator.index(height), operator.index(width)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"size={size!r} is not (height, width) in whole pixels") from None
+    if height <= 0 or width <= 0:
+        raise InvalidArgumentError(f"size={size!r}: height and width must be above 0")
+    return height, width
+
+
+def _checked_image(image: NDArray[Any]) -> NDArray[Any]:
+    """As the kernel reads it: contiguous, native, of one of a few kinds of numbers."""
+    image = np.asarray(image)
+    if image.ndim not in (3, 4):
+        raise InvalidArgumentError(
+            f"an image is [height, width, channels] and a batch [n, height, width, channels], got shape {image.shape}"
+        )
+    if 0 in image.shape[-3:]:
+        raise InvalidArgumentError(f"an image of shape {image.shape} has no pixels to resize")
+    if image.dtype.kind not in "buif":
+        raise InvalidArgumentError(f"pixels of dtype {image.dtype} cannot be resized: give real numbers")
+    return np.ascontiguousarray(image if image.dtype in _READ else image.astype(np.float32))

@@ -122,7 +122,7 @@ class _Window:
         """Read until `wanted` bytes are there or the file ends; false when nothing is there at all."""
         while len(self) < wanted:
             self._make_room(wanted)
-            count = self.source.readinto(memoryview(self._bytes)[self._end : self._begin + wanted])
+            count = self.source.readinto(self._bytes.data[self._end : self._begin + wanted])
             if not count:
                 break
             self._end += count

@@ -37,7 +37,8 @@ def _length(data: npt.NDArray[np.uint8], at: int) -> int:
         return -1
     low, high = word32(data, place), word32(data, place + np.uint64(4))
     length = np.uint64(high) << np.uint64(32) | np.uint64(low)
-    return np.int64(min(length, np.uint64(LONGEST)))
+    # Not int(): that stays unsigned here, and numba turns signed with unsigned into float64.
+    return np.int64(min(length, np.uint64(LONGEST)))  # type: ignore[return-value]
 
 
 @kernel

@@ -1,1 +1,40 @@
 """headrace: input pipelines that run beside your training loop."""
+
+from .pipeline.cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
+from .pipeline.dataset import AUTOTUNE, Dataset, Options, TextLineDataset, TFRecordDataset
+from .pipeline.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    FunctionError,
+    HeadraceError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    PoisonError,
+    ProtocolError,
+    ResourceExhaustedError,
+    ServiceError,
+)
+from .pipeline.spec import TensorSpec
+
+__all__ = [
+    "Dataset",
+    "TFRecordDataset",
+    "TextLineDataset",
+    "Options",
+    "TensorSpec",
+    "AUTOTUNE",
+    "INFINITE_CARDINALITY",
+    "UNKNOWN_CARDINALITY",
+    "HeadraceError",
+    "InvalidArgumentError",
+    "OutOfRangeError",
+    "FailedPreconditionError",
+    "ResourceExhaustedError",
+    "FunctionError",
+    "PoisonError",
+    "NotFoundError",
+    "DataLossError",
+    "ProtocolError",
+    "ServiceError",
+]

@@ -10,7 +10,26 @@ import pytest
 from headrace.pipeline.augment import random_flip_left_right
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64, bool, "S3"])
+class Always(np.random.Generator):
+    """Draws 0.0."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(0))
+
+    def random(self, *_: Any, **__: Any) -> Any:
+        return 0.0
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 1), (3, 5, 3), (2, 4, 4), (7, 2, 2), (0, 4, 3), (4, 0, 3)])
+def test_every_shape_is_mirrored(shape: tuple[int, int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    flipped = random_flip_left_right(image, Always())
+    np.testing.assert_array_equal(flipped, image[:, ::-1])
+    assert flipped.flags.c_contiguous
+    assert flipped.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64, bool, "S3", object])
 def test_an_image_is_flipped_or_not(dtype: Any) -> None:
     image = np.arange(24).reshape(2, 4, 3).astype(dtype)
     seen = set()
@@ -18,6 +37,7 @@ def test_an_image_is_flipped_or_not(dtype: Any) -> None:
         flipped = random_flip_left_right(image, np.random.default_rng(seed))
         turn = np.random.default_rng(seed).random() < 0.5
         np.testing.assert_array_equal(flipped, image[:, ::-1] if turn else image)
+        np.testing.assert_array_equal(random_flip_left_right(image[:, 1:, ::2], Always()), image[:, :0:-1, ::2])
         assert flipped.flags.c_contiguous
         assert flipped.dtype == image.dtype
         seen.add(turn)

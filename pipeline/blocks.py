@@ -1,0 +1,150 @@
+"""A block: a run of consecutive elements held as columns in one buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .columns import Arena, Array, Column, Layout, column_of, layout_of
+from .errors import InvalidArgumentError, MalformedMessage
+from .structure import Element, Structure, flatten
+
+__all__ = ["Block", "BlockBuilder", "BlockLayout"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLayout:
+    """Everything about a block but the bytes in its buffer."""
+
+    structure: Structure
+    rows: int
+    columns: tuple[Layout, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The buffer's size."""
+        return sum(each.nbytes for each in self.columns)
+
+    def to_data(self) -> list[Any]:
+        """As plain data, for a message."""
+        return [self.structure.to_data(), self.rows, [each.to_data() for each in self.columns]]
+
+    @classmethod
+    def from_data(cls, data: Sequence[Any]) -> BlockLayout:
+        """Back from `to_data`."""
+        structure, rows, columns = data
+        return cls(Structure.from_data(structure), rows, tuple(Layout.from_data(each) for each in columns))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """`rows` elements of one structure; their columns are views of `buffer`."""
+
+    structure: Structure
+    rows: int
+    columns: tuple[Column, ...]
+    buffer: Array
+
+    @property
+    def layout(self) -> BlockLayout:
+        """What goes into a message beside the buffer."""
+        return BlockLayout(self.structure, self.rows, tuple(each.layout for each in self.columns))
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What two blocks must share for their elements to be stored as one."""
+        return (self.structure, *(each.kind for each in self.columns))
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the buffer."""
+        return self.buffer.nbytes
+
+    def element(self, row: int) -> Element:
+        """One element; its arrays are views of the buffer where they can be."""
+        return self.structure.pack([each.get(row) for each in self.columns])
+
+    def __iter__(self) -> Iterator[Element]:
+        return map(self.element, range(self.rows))
+
+    @classmethod
+    def of_layout(cls, layout: BlockLayout) -> Block:
+        """A new one with room for the content, not filled."""
+        return cls.over(layout, np.empty(layout.nbytes, np.uint8))
+
+    @classmethod
+    def over(cls, layout: BlockLayout, buffer: Array) -> Block:
+        """A block whose columns lie in `buffer`; MalformedMessage when they cannot."""
+        arena = Arena(buffer)
+        columns = tuple(arena.column(each) for each in layout.columns)
+        if len(columns) != layout.structure.size or any(len(each) != layout.rows for each in columns):
+            raise MalformedMessage("a block whose columns do not fit its structure or number of rows")
+        return cls(layout.structure, layout.rows, columns, buffer)
+
+    @classmethod
+    def of_columns(cls, structure: Structure, columns: Sequence[Column]) -> Block:
+        """A block with a copy of these columns in one buffer."""
+        block = cls.of_layout(BlockLayout(structure, len(columns[0]), tuple(each.layout for each in columns)))
+        for new, old in zip(block.columns, columns, strict=True):
+            for to, source in zip(new.arrays, old.arrays, strict=True):
+                to[...] = source
+        return block
+
+    @classmethod
+    def of_elements(cls, elements: Sequence[Element]) -> Block:
+        """A block of elements of one structure.
+
+        >>> list(Block.of_elements([(1, b"one"), (2, b"two")]))
+        [(np.int32(1), b'one'), (np.int32(2), b'two')]
+        """
+        builder = BlockBuilder()
+        for each in elements:
+            if not builder.add(*flatten(each)):
+                raise InvalidArgumentError("elements of one block differ in structure, dtype or rank")
+        return builder.build()
+
+
+class BlockBuilder:
+    """Collects elements until there are enough of them for a block."""
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+        self._structure: Structure | None = None
+        self._kinds: list[tuple[Any, ...]] = []
+        self._rows: list[list[Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, components: list[Any], structure: Structure) -> bool:
+        """Take one more element; False, and nothing is taken, where it does not fit the ones before."""
+        kinds = [_kind(each) for each in components]
+        if self._rows and (structure != self._structure or kinds != self._kinds):
+            return False
+        self._structure, self._kinds = structure, kinds
+        self._rows.append(components)
+        self.nbytes += sum(_size(each) for each in components)
+        return True
+
+    def build(self) -> Block:
+        """The block; the builder is empty afterwards."""
+        assert self._structure is not None, "build() before add()"
+        columns = list(zip(*self._rows, strict=True))
+        layouts = tuple(layout_of(each) for each in columns)
+        layout = BlockLayout(self._structure, len(self._rows), layouts)
+        arena = Arena.of(layout.nbytes)
+        filled = tuple(column_of(column, each, arena) for column, each in zip(columns, layouts, strict=True))
+        block = Block(self._structure, len(self._rows), filled, arena.buffer)
+        self._rows, self.nbytes = [], 0
+        return block
+
+
+def _kind(component: Any) -> tuple[Any, ...]:
+    return (bytes, 0) if isinstance(component, bytes) else (component.dtype, component.ndim)
+
+
+def _size(component: Any) -> int:
+    return len(component) if isinstance(component, bytes) else int(component.nbytes)

@@ -1,0 +1,97 @@
+"""How many elements a graph gives, without running it."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from .nodes import (
+    Batch,
+    Configured,
+    Filter,
+    Lines,
+    ListFiles,
+    Map,
+    Node,
+    PaddedBatch,
+    Prefetch,
+    Range,
+    Records,
+    Repeat,
+    Rows,
+    Shuffle,
+    Skip,
+    Take,
+)
+
+__all__ = ["INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY", "cardinality"]
+
+#: The data never ends.
+INFINITE_CARDINALITY = -1
+#: Only reading tells.
+UNKNOWN_CARDINALITY = -2
+
+
+@singledispatch
+def cardinality(node: Node) -> int:
+    """The number of elements, INFINITE_CARDINALITY or UNKNOWN_CARDINALITY, by tf.data's rules."""
+    raise TypeError(f"{type(node).__name__} has no cardinality")
+
+
+@cardinality.register
+def _(node: Rows) -> int:
+    return len(node.arrays[0])
+
+
+@cardinality.register
+def _(node: Range) -> int:
+    return len(range(node.start, node.stop, node.step))
+
+
+@cardinality.register
+def _(node: Records | Lines | ListFiles) -> int:
+    return UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: Map | Shuffle | Prefetch | Configured) -> int:
+    return cardinality(node.source)
+
+
+@cardinality.register
+def _(node: Filter) -> int:
+    known = cardinality(node.source)
+    return known if known == 0 else UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: Batch | PaddedBatch) -> int:
+    known = cardinality(node.source)
+    if known < 0:
+        return known
+    return known // node.size if node.drop_remainder else -(-known // node.size)
+
+
+@cardinality.register
+def _(node: Repeat) -> int:
+    known = cardinality(node.source)
+    if node.count == 0 or known == 0:
+        return 0
+    if node.count < 0:
+        return INFINITE_CARDINALITY
+    return known if known < 0 else known * node.count
+
+
+@cardinality.register
+def _(node: Take) -> int:
+    known = cardinality(node.source)
+    if node.count < 0 or known == UNKNOWN_CARDINALITY:
+        return 0 if node.count == 0 else known
+    return node.count if known == INFINITE_CARDINALITY else min(known, node.count)
+
+
+@cardinality.register
+def _(node: Skip) -> int:
+    known = cardinality(node.source)
+    if node.count < 0:
+        return 0
+    return known if known < 0 else max(0, known - node.count)

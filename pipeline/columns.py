@@ -1,0 +1,243 @@
+"""A column: one component of every element of a block, in contiguous memory.
+
+Four forms, told apart by which arrays are there:
+
+=================  ======================  ==========  =========  ==========
+form               values                  splits      rows       shapes
+=================  ======================  ==========  =========  ==========
+dense              [n, ...] of the dtype
+ragged             [items]                             [n + 1]    [n, rank]
+one string each    [bytes] uint8           [n + 1]
+many strings each  [bytes] uint8           [items + 1] [n + 1]    [n, rank]
+=================  ======================  ==========  =========  ==========
+
+`splits` bound strings within the bytes, `rows` bound elements within the items, `shapes` are the
+elements' shapes, whose products are the differences of `rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InvalidArgumentError, MalformedMessage
+from .spec import DType, as_dtype, dtype_name
+
+__all__ = ["Arena", "Column", "Layout", "aligned", "column_of", "layout_of"]
+
+Array: TypeAlias = npt.NDArray[Any]
+_ALIGN = 64
+_I64 = np.dtype(np.int64)
+_U8 = np.dtype(np.uint8)
+
+
+def aligned(size: int) -> int:
+    """`size` rounded up to a cache line."""
+    return -(-size // _ALIGN) * _ALIGN
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a column's arrays are, without their content: dtype and one shape for each array that is there."""
+
+    dtype: DType
+    rank: int
+    values: tuple[int, ...]
+    splits: int | None = None  #: Length of `splits`, or None.
+    rows: int | None = None
+
+    @property
+    def arrays(self) -> list[tuple[np.dtype[Any], tuple[int, ...]]]:
+        """dtype and shape of each array, in the order in which they lie in memory."""
+        found = [(_U8 if self.dtype is bytes else np.dtype(self.dtype), self.values)]
+        if self.splits is not None:
+            found.append((_I64, (self.splits,)))
+        if self.rows is not None:
+            found += [(_I64, (self.rows,)), (_I64, (self.rows - 1, self.rank))]
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Memory for all of them, each on its own cache line."""
+        return sum(aligned(dtype.itemsize * int(np.prod(shape, dtype=np.int64))) for dtype, shape in self.arrays)
+
+    def to_data(self) -> list[Any]:
+        """As plain data, for a message."""
+        name = "bytes" if self.dtype is bytes else np.dtype(self.dtype).str
+        return [name, self.rank, list(self.values), self.splits, self.rows]
+
+    @classmethod
+    def from_data(cls, data: Sequence[Any]) -> Layout:
+        """Back from `to_data`; what cannot be is refused."""
+        name, rank, values, splits, rows = data
+        try:
+            layout = cls(as_dtype(name), rank, tuple(values), splits, rows)
+        except TypeError as error:
+            raise MalformedMessage(f"a column of dtype {name!r}") from error
+        if min([0, rank, *layout.values, *(each for each in (splits, rows) if each is not None)]) < 0:
+            raise MalformedMessage(f"a column with a negative length: {data!r}")
+        return layout
+
+
+class Arena:
+    """One buffer from which a block's arrays are cut, so that the block travels as one piece."""
+
+    def __init__(self, buffer: Array) -> None:
+        self.buffer, self.used = buffer, 0
+
+    @classmethod
+    def of(cls, nbytes: int) -> Arena:
+        """A new one."""
+        return cls(np.empty(nbytes, np.uint8))
+
+    def cut(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        """The next array; MalformedMessage when the buffer is too short for it."""
+        size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        if self.used + size > self.buffer.nbytes:
+            raise MalformedMessage(f"a buffer of {self.buffer.nbytes} bytes is too short for its columns")
+        piece = self.buffer[self.used : self.used + size].view(dtype).reshape(shape)
+        self.used += aligned(size)
+        return piece
+
+    def column(self, layout: Layout) -> Column:
+        """The next column."""
+        arrays = [self.cut(dtype, shape) for dtype, shape in layout.arrays]
+        values = arrays.pop(0)
+        splits = arrays.pop(0) if layout.splits is not None else None
+        rows, shapes = arrays if arrays else (None, None)
+        return Column(layout.dtype, layout.rank, values, splits, rows, shapes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One component of `len(column)` elements; see the module's table."""
+
+    dtype: DType
+    rank: int  #: Of one element.
+    values: Array
+    splits: Array | None = None
+    rows: Array | None = None
+    shapes: Array | None = None
+
+    def __len__(self) -> int:
+        if self.rows is not None:
+            return len(self.rows) - 1
+        return len(self.splits) - 1 if self.splits is not None else len(self.values)
+
+    @property
+    def dense(self) -> bool:
+        """Whether all elements have one shape and lie in one array."""
+        return self.splits is None and self.rows is None
+
+    @property
+    def layout(self) -> Layout:
+        """Everything but the content."""
+        splits, rows = (None if each is None else len(each) for each in (self.splits, self.rows))
+        return Layout(self.dtype, self.rank, self.values.shape, splits, rows)
+
+    @property
+    def arrays(self) -> list[Array]:
+        """The arrays that are there, in the order of `Layout.arrays`."""
+        return [each for each in (self.values, self.splits, self.rows, self.shapes) if each is not None]
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What two columns must share to be stored as one: dtype and rank."""
+        return (dtype_name(self.dtype), self.rank)
+
+    def shape_of(self, row: int) -> tuple[int, ...]:
+        """The shape of one element."""
+        if self.shapes is not None:
+            return tuple(self.shapes[row].tolist())
+        return () if self.splits is not None else self.values.shape[1:]
+
+    def get(self, row: int) -> Any:
+        """One element: `bytes`, a NumPy scalar, or an array (a view where it can be)."""
+        if self.dense:
+            return self.values[row]
+        if self.rows is None or self.shapes is None:
+            return self._string(row)
+        low, high = int(self.rows[row]), int(self.rows[row + 1])
+        if self.splits is None:
+            return self.values[low:high].reshape(self.shape_of(row))
+        out = np.empty(high - low, object)
+        out[:] = [self._string(item) for item in range(low, high)]
+        return out.reshape(self.shape_of(row))
+
+    def _string(self, item: int) -> bytes:
+        assert self.splits is not None
+        return self.values[self.splits[item] : self.splits[item + 1]].tobytes()
+
+    def check(self) -> None:
+        """Refuse boundaries that do not fit the content, as a message from outside may have."""
+        items = len(self.values)
+        for name, bounds in (("splits", self.splits), ("rows", self.rows)):
+            if bounds is None:
+                continue
+            if not len(bounds) or bounds[0] != 0 or bounds[-1] != items or (np.diff(bounds) < 0).any():
+                raise MalformedMessage(f"a column whose {name} do not fit its {items} items")
+            items = len(bounds) - 1
+        if (
+            self.rows is not None
+            and self.shapes is not None
+            and (
+                (self.shapes < 0).any()
+                or (np.prod(self.shapes, axis=1, dtype=np.int64, initial=1) != np.diff(self.rows)).any()
+            )
+        ):
+            raise MalformedMessage("a column whose shapes do not fit its rows")
+
+
+def _dtype_and_rank(component: Any) -> tuple[DType, int]:
+    if isinstance(component, bytes):
+        return bytes, 0
+    return (bytes if component.dtype == object else component.dtype), component.ndim
+
+
+def column_of(components: Sequence[Any], layout: Layout, arena: Arena) -> Column:
+    """A column of these components (see `layout_of`), copied once into the arena."""
+    column = arena.column(layout)
+    if column.dense:
+        for row, each in zip(column.values, components, strict=True) if layout.rank else ():
+            row[...] = each
+        if not layout.rank:
+            column.values[:] = components
+        return column
+    if column.rows is not None and column.shapes is not None:
+        for i, each in enumerate(components):
+            column.shapes[i] = each.shape
+        _bounds(column.rows, [each.size for each in components])
+    if column.splits is None:
+        for low, each in zip(column.rows if column.rows is not None else (), components, strict=False):
+            column.values[low : low + each.size] = each.reshape(-1)
+        return column
+    strings = components if layout.rank == 0 else [item for each in components for item in each.reshape(-1)]
+    _bounds(column.splits, [len(each) for each in strings])
+    column.values[:] = np.frombuffer(b"".join(strings), np.uint8)
+    return column
+
+
+def _bounds(out: Array, lengths: Sequence[int]) -> None:
+    out[0] = 0
+    np.cumsum(lengths, out=out[1:])
+
+
+def layout_of(components: Sequence[Any]) -> Layout:
+    """How these components, of one dtype and rank, are best laid out."""
+    dtype, rank = _dtype_and_rank(components[0])
+    if any(_dtype_and_rank(each) != (dtype, rank) for each in components):
+        raise InvalidArgumentError("components of one column differ in dtype or rank")
+    count = len(components)
+    if dtype is bytes:
+        if rank == 0:
+            return Layout(bytes, 0, (sum(map(len, components)),), count + 1)
+        total = sum(len(item) for each in components for item in each.reshape(-1))
+        return Layout(bytes, rank, (total,), sum(each.size for each in components) + 1, count + 1)
+    shapes = {each.shape for each in components}
+    if len(shapes) == 1:
+        return Layout(dtype, rank, (count, *shapes.pop()))
+    return Layout(dtype, rank, (sum(each.size for each in components),), None, count + 1)

@@ -1,0 +1,111 @@
+"""A user's function: how it is called, named, shipped to workers, and how its failures are told."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from .errors import FunctionError, HeadraceError, InvalidArgumentError
+from .structure import Element
+
+__all__ = ["UserFunction", "failure", "load_function", "ship_function"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UserFunction:
+    """A callable and what we know of it."""
+
+    call: Callable[..., Any]
+    name: str
+    wants_rng: bool
+    traceback: bool = field(default=True, repr=False)
+
+    @classmethod
+    def of(cls, call: Callable[..., Any], operator: str) -> UserFunction:
+        """Look at a callable once; InvalidArgumentError where it is none."""
+        if not callable(call):
+            raise InvalidArgumentError(f"{operator} needs a function, not {type(call).__name__}")
+        try:
+            parameters: Mapping[str, Any] = inspect.signature(call).parameters
+        except (TypeError, ValueError):  # built-ins that do not tell
+            parameters = {}
+        inner: Any = getattr(call, "func", call)  # functools.partial
+        name = getattr(inner, "__qualname__", type(call).__qualname__).replace("<locals>.", "")
+        return cls(call, f"{operator}({name.rpartition('.')[2] if '<lambda>' in name else name})", "rng" in parameters)
+
+    def __call__(self, element: Element, rng: Callable[[], np.random.Generator]) -> Any:
+        """Apply it: plain tuples spread over the arguments; named tuples, dicts and arrays are one argument."""
+        arguments = element if type(element) is tuple else (element,)
+        return self.call(*arguments, rng=rng()) if self.wants_rng else self.call(*arguments)
+
+
+def failure(function: UserFunction, error: BaseException) -> HeadraceError:
+    """What to raise for what a function raised: our own errors as they are, all others with their traceback."""
+    if isinstance(error, HeadraceError):
+        return error
+    text = str(error)
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    # The first frame is ours, where the function is called.
+    frames = traceback.format_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+    wrapped = FunctionError(function.name, reason, "".join(frames))
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def ship_function(call: Callable[..., Any]) -> bytes:
+    """A pickled callable; modules of the user's project go along by value, installed ones by name.
+
+    Raises:
+        InvalidArgumentError: it holds something that cannot be pickled, as an open file or a lock.
+    """
+    local = [module for module in list(sys.modules.values()) if _is_local(module)]
+    registered = [module for module in local if _register(module)]
+    try:
+        return bytes(cloudpickle.dumps(call))
+    except Exception as error:
+        raise InvalidArgumentError(
+            f"{getattr(call, '__qualname__', call)!r} cannot be sent to workers: {type(error).__name__}: {error}. "
+            "Make what it cannot take along inside the function, on first use"
+        ) from error
+    finally:
+        for module in registered:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def load_function(data: bytes) -> Callable[..., Any]:
+    """Unpickle a callable; only workers do."""
+    loaded: Callable[..., Any] = cloudpickle.loads(data)
+    return loaded
+
+
+def _register(module: ModuleType) -> bool:
+    try:
+        cloudpickle.register_pickle_by_value(module)
+    except ValueError:  # a module that put itself into sys.modules under another name
+        return False
+    return True
+
+
+_INSTALLED = tuple(
+    {str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+def _is_local(module: ModuleType) -> bool:
+    """Whether a worker on another machine would lack this module: it lies outside the installed packages."""
+    file = getattr(module, "__file__", None)
+    name = getattr(module, "__name__", "")
+    if not file or name == "__main__" or name.partition(".")[0] == "headrace":
+        return False
+    resolved = str(Path(file).resolve())
+    return not resolved.startswith(_INSTALLED) and "site-packages" not in resolved and "dist-packages" not in resolved

@@ -1,0 +1,351 @@
+"""tf.Example parsing: one pass over serialized Examples fills the columns of every feature.
+
+The wire format is protobuf's (https://protobuf.dev/programming-guides/encoding/); the messages are in
+schema/example.proto. `program` is a parse specification as one int64 array (see `parsing.py`, which compiles it):
+a header, a hash table of feature keys, then one row a feature. `pool` is one int64 array that holds every column:
+feature f's part begins at rows * program[f's BEFORE], row after row. A part holds int64 values, float32 values
+(two a word), places of byte strings (start and length), or, for a feature of variable length, where in `data`
+its map entry begins and ends and how many values it has. Behind all parts there is a word of state a feature.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .compile import inline, kernel
+from .crc import word32
+
+__all__ = ["expand", "key_hash", "parse_many", "parse_one"]
+
+Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.int64]
+Halves = npt.NDArray[np.uint32]
+
+# Kinds of list, by their field numbers in Feature. 0: a Feature that has none.
+BYTES, FLOAT, INT64 = 1, 2, 3
+
+# The header of a program.
+FEATURES, WIDTH, HASH_MASK, HASH_AT, ROWS_AT = 0, 1, 2, 3, 4
+
+# A feature's row in a program: its key (bytes, one a word), list kind, number of values (VARIABLE where that
+# varies), words a row in front of its part, the next feature of the same hash, its default value (NONE, or where).
+KEY, KEY_LENGTH, KIND, SIZE, BEFORE, NEXT, DEFAULT, ROW = 0, 1, 2, 3, 4, 5, 6, 7
+VARIABLE = -1
+NONE = -1
+
+#: Words that a row of a feature of variable length has in the pool: entry's begin, entry's end, values.
+SPAN = 3
+
+# What has been seen of a feature in this Example: nothing, what was expected, or UNFIT + 4 * values + kind.
+ABSENT, FITS, UNFIT = 0, 1, 2
+
+# What a parse gives: OK, or MALFORMED bytes, or a feature that is MISSING or not what the specification says.
+OK, MALFORMED, MISSING, WRONG = 0, 1, 2, 3
+
+# Tags: field number times eight, plus wire type (0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes).
+FIELD_1_VARINT, FIELD_1, FIELD_1_FOUR, FIELD_2 = 8, 10, 13, 18
+
+
+@inline
+def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
+    """A base-128 number and where it ends; -1 when it does not end in time."""
+    value, shift = np.uint64(0), np.uint64(0)
+    while at < end and shift < np.uint64(70):
+        byte = np.uint64(data[np.uint64(at)])
+        value |= (byte & np.uint64(127)) << shift
+        at += 1
+        if byte < np.uint64(128):
+            return value, at
+        shift += np.uint64(7)
+    return value, -1
+
+
+@inline
+def _field(data: Bytes, at: int, end: int) -> tuple[int, int, int]:
+    """The next field: its tag, and where its content begins and ends; tag -1 for what is no field."""
+    number, at = _varint(data, at, end)
+    if at < 0 or number < np.uint64(8) or number >> np.uint64(32) != np.uint64(0):
+        return -1, end, end
+    tag = np.int64(number)
+    wire = tag & 7
+    if wire == 2:
+        size, at = _varint(data, at, end)
+        if at < 0 or size > np.uint64(end - at):
+            return -1, end, end
+        return tag, at, at + np.int64(size)
+    if wire == 0:
+        _, after = _varint(data, at, end)
+    else:
+        # Groups (3, 4) are not of this format; 6 and 7 are of none.
+        after = at + 8 if wire == 1 else at + 4 if wire == 5 else -1
+    if after < 0 or after > end:
+        return -1, end, end
+    return tag, at, after
+
+
+@inline
+def _count_varints(data: Bytes, begin: int, end: int) -> int:
+    """How many numbers end in data[begin:end]; -1 when the last one does not."""
+    if end > begin and data[end - 1] >= 128:
+        return -1
+    count = 0
+    for i in range(np.uint64(begin), np.uint64(end)):
+        count += data[i] < 128
+    return count
+
+
+@inline
+def _int64s(data: Bytes, begin: int, end: int, limit: int, out: Words, base: int, count: int) -> int:
+    """Decode packed numbers behind the `count` that are there already; the new count, -1 for a bad number."""
+    if count >= limit:
+        more = _count_varints(data, begin, end)
+        return -1 if more < 0 else count + more
+    at = begin
+    while at < end:
+        value, at = _varint(data, at, end)
+        if at < 0:
+            return -1
+        if count < limit:
+            out[np.uint64(base + count)] = np.int64(value)
+        count += 1
+    return count
+
+
+@inline
+def _floats(data: Bytes, begin: int, end: int, limit: int, out: Halves, base: int, count: int) -> int:
+    """Copy packed floats, bit by bit, behind the `count` that are there already; the new count, -1 for a torn one."""
+    if (end - begin) & 3:
+        return -1
+    size = (end - begin) >> 2
+    for i in range(min(size, limit - count)):
+        out[np.uint64(base + count + i)] = word32(data, np.uint64(begin + 4 * i))
+    return count + size
+
+
+@inline
+def _list(
+    data: Bytes, begin: int, end: int, kind: int, limit: int, out: Words, halves: Halves, base: int, count: int
+) -> int:
+    """Append a BytesList, FloatList or Int64List, packed or not, to what is at `base`; the new count, or -1."""
+    at = begin
+    while at < end:
+        tag, start, at = _field(data, at, end)
+        if kind == INT64 and (tag == FIELD_1 or tag == FIELD_1_VARINT):
+            count = _int64s(data, start, at, limit, out, base, count)
+        elif kind == FLOAT and (tag == FIELD_1 or tag == FIELD_1_FOUR):
+            count = _floats(data, start, at, limit, halves, 2 * base, count)
+        elif kind == BYTES and tag == FIELD_1:
+            if count < limit:
+                out[base + 2 * count], out[base + 2 * count + 1] = start, at - start
+            count += 1
+        elif tag < 0 or tag >> 3 == 1:
+            return -1
+        if count < 0:
+            return -1
+    return count
+
+
+@inline
+def _values(
+    data: Bytes, begin: int, end: int, wanted: int, limit: int, out: Words, halves: Halves, base: int
+) -> tuple[int, int]:
+    """The list kind and number of values of the map entry data[begin:end]; kind -1 for malformed bytes.
+
+    Values of the wanted kind go to `out` at `base`, at most `limit` of them. As protobuf has it, parts of a message
+    that comes in several parts are merged, and of several kinds of list the last one counts.
+    """
+    kind, count, at = 0, 0, begin
+    while at < end:
+        tag, start, at = _field(data, at, end)
+        if tag != FIELD_2:
+            continue
+        inner = start
+        while inner < at:
+            tag, start, inner = _field(data, inner, at)
+            field = tag >> 3
+            if tag < 0 or (field <= INT64 and tag & 7 != 2):
+                return -1, 0
+            if field > INT64:
+                continue
+            if field != kind:
+                kind, count = field, 0
+            if kind == wanted:
+                count = _list(data, start, inner, kind, limit, out, halves, base, count)
+                if count < 0:
+                    return -1, 0
+    return kind, count
+
+
+@kernel
+def key_hash(data: Bytes, begin: int, end: int) -> int:
+    """FNV-1a, 32 bits, of data[begin:end] (http://www.isthe.com/chongo/tech/comp/fnv/)."""
+    value = np.uint32(2166136261)
+    for i in range(begin, end):
+        value = np.uint32((value ^ np.uint32(data[i])) * np.uint32(16777619))
+    return np.int64(value)  # type: ignore[return-value]
+
+
+@inline
+def _is_key(data: Bytes, begin: int, end: int, program: Words, row: int) -> bool:
+    key = program[row + KEY]
+    if program[row + KEY_LENGTH] != end - begin:
+        return False
+    for i in range(end - begin):
+        if program[key + i] != data[begin + i]:
+            return False
+    return True
+
+
+@inline
+def _find(data: Bytes, begin: int, end: int, program: Words, likely: int) -> int:
+    """Which feature has the key data[begin:end]; -1 for none. `likely` is looked at first."""
+    rows = program[ROWS_AT]
+    if likely < program[FEATURES] and _is_key(data, begin, end, program, rows + ROW * likely):
+        return likely
+    feature = program[program[HASH_AT] + (key_hash(data, begin, end) & program[HASH_MASK])]
+    while feature >= 0 and not _is_key(data, begin, end, program, rows + ROW * feature):
+        feature = program[rows + ROW * feature + NEXT]
+    return np.int64(feature)  # type: ignore[return-value]
+
+
+@inline
+def _entry(
+    data: Bytes, begin: int, end: int, program: Words, pool: Words, halves: Halves, rows: int, row: int, likely: int
+) -> int:
+    """Take one map entry; which feature it was, -1 for one that nobody asked for, -2 for malformed bytes."""
+    key, key_end, at = begin, begin, begin
+    while at < end:
+        tag, start, at = _field(data, at, end)
+        if tag == FIELD_1:
+            key, key_end = start, at
+        elif tag != FIELD_2 and tag >> 3 <= 2:
+            return -2
+    feature = _find(data, key, key_end, program, likely)
+    if feature < 0:
+        return -1
+    spec = program[ROWS_AT] + ROW * feature
+    wanted, size, part = program[spec + KIND], program[spec + SIZE], rows * program[spec + BEFORE]
+    if size == VARIABLE:
+        kind, count = _values(data, begin, end, wanted, 0, pool, halves, 0)
+        place = part + SPAN * row
+        pool[place], pool[place + 1], pool[place + 2] = begin, end, count
+    else:
+        # Halves are counted from twice the base, so a row of floats begins at half a word where the size is odd.
+        base = part + row * (2 * size if wanted == BYTES else size)
+        if wanted == FLOAT:
+            kind, count = _values(data, begin, end, wanted, size, pool, halves[row * size :], part)
+        else:
+            kind, count = _values(data, begin, end, wanted, size, pool, halves, base)
+    if kind < 0:
+        return -2
+    fits = kind == wanted and (size == VARIABLE or count == size)
+    state = ABSENT if kind == 0 else FITS if fits else UNFIT + 4 * count + kind
+    pool[rows * program[WIDTH] + feature] = state
+    return feature
+
+
+@inline
+def _features(
+    data: Bytes, begin: int, end: int, program: Words, pool: Words, halves: Halves, rows: int, row: int
+) -> bool:
+    """Take a Features message; false for malformed bytes."""
+    likely, at = 0, begin
+    while at < end:
+        tag, start, at = _field(data, at, end)
+        if tag == FIELD_1:
+            feature = _entry(data, start, at, program, pool, halves, rows, row, likely)
+            if feature == -2:
+                return False
+            # Writers that sort their keys, as ours does, make the next key known.
+            likely = feature + 1 if feature >= 0 else likely
+        elif tag < 0 or tag >> 3 == 1:
+            return False
+    return True
+
+
+@inline
+def _put_default(program: Words, spec: int, pool: Words, halves: Halves, rows: int, row: int) -> bool:
+    """Fill in for a feature that the Example does not have; false when there is nothing to fill in."""
+    size, part, default = program[spec + SIZE], rows * program[spec + BEFORE], program[spec + DEFAULT]
+    if size == VARIABLE:
+        pool[part + SPAN * row : part + SPAN * row + SPAN] = 0
+        return True
+    if default == NONE:
+        return False
+    for i in range(size):
+        if program[spec + KIND] == FLOAT:
+            halves[2 * part + row * size + i] = np.uint32(program[default + i])
+        elif program[spec + KIND] == INT64:
+            pool[part + row * size + i] = program[default + i]
+        else:
+            pool[part + 2 * (row * size + i)] = -1
+    return True
+
+
+@inline
+def _example(
+    data: Bytes, begin: int, end: int, program: Words, pool: Words, halves: Halves, rows: int, row: int
+) -> tuple[int, int, int]:
+    """Parse data[begin:end] into row `row` of every part; (OK or what is wrong, which feature, its state)."""
+    at = begin
+    while at < end:
+        tag, start, at = _field(data, at, end)
+        if tag == FIELD_1:
+            if not _features(data, start, at, program, pool, halves, rows, row):
+                return MALFORMED, 0, 0
+        elif tag < 0 or tag >> 3 == 1:
+            return MALFORMED, 0, 0
+    states = rows * program[WIDTH]
+    for feature in range(program[FEATURES]):
+        state = pool[states + feature]
+        pool[states + feature] = ABSENT
+        if state >= UNFIT:
+            return WRONG, feature, state
+        spec = program[ROWS_AT] + ROW * feature
+        if state == ABSENT and not _put_default(program, spec, pool, halves, rows, row):
+            return MISSING, feature, 0
+    return OK, 0, 0
+
+
+@kernel
+def parse_one(data: Bytes, program: Words, pool: Words) -> tuple[int, int, int, int]:
+    """Parse one Example, all of `data`; (OK or what is wrong, 0, which feature, its state)."""
+    pool[program[WIDTH] :] = ABSENT
+    code, feature, state = _example(data, 0, len(data), program, pool, pool.view(np.uint32), 1, 0)
+    return code, 0, feature, state
+
+
+@kernel
+def parse_many(data: Bytes, splits: Words, program: Words, pool: Words) -> tuple[int, int, int, int]:
+    """Parse Examples data[splits[i]:splits[i + 1]]; (OK or what is wrong, in which one, which feature, its state)."""
+    rows = len(splits) - 1
+    pool[rows * program[WIDTH] :] = ABSENT
+    halves = pool.view(np.uint32)
+    for row in range(rows):
+        begin, end = splits[row], splits[row + 1]
+        if begin < 0 or end < begin or end > len(data):
+            return MALFORMED, row, 0, 0
+        code, feature, state = _example(data, begin, end, program, pool, halves, rows, row)
+        if code != OK:
+            return code, row, feature, state
+    return OK, 0, 0, 0
+
+
+@kernel
+def expand(data: Bytes, kind: int, spans: Words, splits: Words, out: Words) -> int:
+    """Decode a feature of variable length whose `spans` a parse has left; the first bad row, or -1.
+
+    Row i's values go to [splits[i], splits[i + 1]): int64 a word, float32 two a word, start and length for bytes.
+    """
+    halves = out.view(np.uint32)
+    for row in range(len(splits) - 1):
+        begin, end = spans[SPAN * row], spans[SPAN * row + 1]
+        first, size = splits[row], splits[row + 1] - splits[row]
+        if kind == FLOAT:
+            found, _ = _values(data, begin, end, kind, size, out, halves[first:], 0)
+        else:
+            found, _ = _values(data, begin, end, kind, size, out, halves, 2 * first if kind == BYTES else first)
+        if found < 0:
+            return row
+    return -1

@@ -1,0 +1,188 @@
+"""The operator graph: one frozen class a node, no behaviour.
+
+What a node means is registered elsewhere: its cardinality, its spec, how it is built into operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from .columns import Array
+from .functions import UserFunction
+from .spec import DType
+from .structure import Structure
+
+__all__ = [
+    "Batch",
+    "Configured",
+    "Filter",
+    "Lines",
+    "ListFiles",
+    "Map",
+    "Node",
+    "PaddedBatch",
+    "Prefetch",
+    "Range",
+    "Records",
+    "Repeat",
+    "Rows",
+    "Shuffle",
+    "Skip",
+    "Take",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operator and, in its fields, its inputs and arguments."""
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes that it reads from."""
+        return tuple(value for f in fields(self) if isinstance(value := getattr(self, f.name), Node))
+
+    def with_inputs(self, change: Callable[[Node], Node]) -> Self:
+        """This node over changed inputs; itself when none changed."""
+        inputs = {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Node)}
+        changed = {name: new for name, old in inputs.items() if (new := change(old)) is not old}
+        return replace(self, **changed) if changed else self
+
+    @property
+    def height(self) -> int:
+        """How many operators lie below it."""
+        return max((1 + each.height for each in self.inputs), default=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows(Node):
+    """The rows of arrays in memory, one array a component; arrays of `bytes` have dtype object."""
+
+    structure: Structure
+    arrays: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Range(Node):
+    """Integers from `start`, `step` apart, before `stop`."""
+
+    start: int
+    stop: int
+    step: int
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListFiles(Node):
+    """Names of the files that match, sorted; `resolve` replaces it by Rows."""
+
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records(Node):
+    """The records of TFRecord files, file after file."""
+
+    filenames: Node
+    compression: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines(Node):
+    """The lines of text files, file after file."""
+
+    filenames: Node
+    compression: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map(Node):
+    """A function of each element."""
+
+    source: Node
+    function: UserFunction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filter(Node):
+    """The elements for which a function is true."""
+
+    source: Node
+    function: UserFunction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shuffle(Node):
+    """Elements drawn at random from a window of the next `size`."""
+
+    source: Node
+    size: int
+    seed: int | None = None
+    reshuffle: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch(Node):
+    """`size` elements stacked to one."""
+
+    source: Node
+    size: int
+    drop_remainder: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaddedBatch(Node):
+    """`size` elements of unequal shapes padded and stacked to one.
+
+    `shapes` and `values` are one entry a component; None for `shapes` pads every dimension to the longest.
+    """
+
+    source: Node
+    size: int
+    drop_remainder: bool = False
+    shapes: tuple[tuple[int | None, ...], ...] | None = None
+    values: tuple[Any, ...] | None = None
+    shapes_nest: Structure | None = None  #: How `shapes` nest, and `values`.
+    values_nest: Structure | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeat(Node):
+    """The input `count` times over; -1 is for ever."""
+
+    source: Node
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Take(Node):
+    """The first `count` elements; -1 is all."""
+
+    source: Node
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Skip(Node):
+    """All but the first `count` elements; -1 is none."""
+
+    source: Node
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefetch(Node):
+    """The same elements; `size` says how many may wait ready, -1 leaves it to us."""
+
+    source: Node
+    size: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Configured(Node):
+    """The same elements under other options."""
+
+    source: Node
+    seed: int | None = None
+    buffer_bytes: int | None = None

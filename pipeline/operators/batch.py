@@ -1,0 +1,99 @@
+"""Batches: elements stacked or padded into one, copied once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..blocks import Block
+from ..errors import HeadraceError
+from ..padding import Padding, pad_block
+from ..store import Handles
+from .protocol import Failed, Find, Keep, Pulled, Pump, Signal, State, Unary
+
+__all__ = ["BatchOperator"]
+
+#: Small batches are made together, up to about this many bytes at once.
+_TOGETHER = 1 << 20
+
+
+@dataclass(slots=True)
+class BatchOperator(Unary):
+    """Every `size` elements become one; `padding` says how unequal ones are made equal, None stacks only equal ones.
+
+    An element that fails is raised and left out; the ones before and behind it share a batch.
+    """
+
+    size: int
+    drop_remainder: bool
+    padding: Padding | None = None
+    waiting: Pump = field(default_factory=Pump)
+    ended: bool = False
+    together: int = 1  #: How many batches to make at once, learnt from their size.
+
+    @property
+    def held(self) -> Handles:
+        return self.waiting.peek()
+
+    def pull(self, limit: int) -> Pulled:
+        wanted = min(limit, self.together) * self.size
+        while self.waiting.count < wanted and not self.ended:
+            got = self.source.pull(wanted - self.waiting.count)
+            if got is Signal.END:
+                self.ended = True
+            elif isinstance(got, np.ndarray):
+                self.waiting.add(got)
+            elif self.waiting.count >= self.size and got is Signal.PENDING:
+                break
+            else:
+                return got
+        return self._make(min(limit, self.together))
+
+    def _make(self, most: int) -> Pulled:
+        batches = min(most, self.waiting.count // self.size)
+        if batches:
+            return self._stack(self.waiting.take(batches * self.size), self.size)
+        if self.drop_remainder:
+            self.store.release(self.waiting.take(self.waiting.count))
+        if not self.waiting.count:
+            return Signal.END
+        return self._stack(self.waiting.take(self.waiting.count), self.waiting.count or 0)
+
+    def _stack(self, handles: Handles, size: int) -> Pulled:
+        size = size or len(handles)
+        if self.padding is not None and len(handles) > size:
+            self._put_back(handles[size:])  # each padded batch has a length of its own
+            handles = handles[:size]
+        try:
+            block = self._gather(handles, size)
+        except HeadraceError as error:
+            if len(handles) > size:
+                self._put_back(handles)
+                self.together = 1
+                return self._make(1)
+            self.store.release(handles)
+            return Failed(error)
+        identities = self.store.identities(handles[::size])
+        self.store.release(handles)
+        if self.padding is None:
+            self.together = max(1, min(1024, _TOGETHER // max(1, block.nbytes // block.rows)))
+        return self.store.add(block, identities)
+
+    def _gather(self, handles: Handles, size: int) -> Block:
+        if self.padding is None:
+            return self.store.gather(handles, fold=size)
+        return pad_block(self.store.gather(handles), self.padding)
+
+    def _put_back(self, handles: Handles) -> None:
+        rest = self.waiting.take(self.waiting.count)
+        self.waiting.add(handles)
+        if len(rest):
+            self.waiting.add(rest)
+
+    def own_state(self, keep: Keep) -> State:
+        return {"held": keep(self.held), "ended": self.ended}
+
+    def set_own_state(self, state: State, find: Find) -> None:
+        self.waiting.add(find(state["held"]))
+        self.ended = state["ended"]

@@ -1,0 +1,121 @@
+"""What every operator can do: be pulled, be closed, be saved and set up again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..errors import HeadraceError
+from ..store import Handles, Store
+
+__all__ = ["Failed", "Find", "Keep", "Operator", "Pulled", "Pump", "Signal", "State", "Unary"]
+
+
+class Signal(Enum):
+    """Why there are no elements."""
+
+    PENDING = "nothing yet; pull again after something arrived"
+    END = "no more, ever"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An element that failed, in its place; pulling again goes on behind it."""
+
+    error: HeadraceError
+
+
+Pulled: TypeAlias = Handles | Signal | Failed
+#: A checkpoint of an operator: plain data.
+State: TypeAlias = dict[str, Any]
+#: From held elements to plain data by which they are found again, and back.
+Keep: TypeAlias = Callable[[Handles], Any]
+Find: TypeAlias = Callable[[Any], Handles]
+
+NOTHING: Handles = np.empty(0, np.int64)
+
+
+class Operator(ABC):
+    """A stage that hands out handles of elements, in order.
+
+    Whoever pulls handles owns them, and releases them to the store when done. `pull` gives at least
+    one handle and at most `limit`, or a Signal, or a failed element. Once it gave END it does so for ever.
+    """
+
+    @abstractmethod
+    def pull(self, limit: int) -> Pulled:
+        """Up to `limit` elements."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back everything held, here and below."""
+
+    @abstractmethod
+    def snapshot(self, keep: Keep) -> State:
+        """Where this operator and all below it stand, as plain data."""
+
+    @abstractmethod
+    def restore(self, state: State, find: Find) -> None:
+        """Stand where `snapshot` was taken; called once, before the first pull."""
+
+
+@dataclass(slots=True)
+class Unary(Operator):
+    """An operator over one input."""
+
+    source: Operator
+    store: Store
+
+    def close(self) -> None:
+        self.store.release(self.held)
+        self.source.close()
+
+    @property
+    def held(self) -> Handles:
+        """The elements that wait in this operator, in order."""
+        return NOTHING
+
+    def snapshot(self, keep: Keep) -> State:
+        return {"source": self.source.snapshot(keep), **self.own_state(keep)}
+
+    def restore(self, state: State, find: Find) -> None:
+        self.source.restore(state["source"], find)
+        self.set_own_state(state, find)
+
+    def own_state(self, keep: Keep) -> State:
+        """What this operator adds to its input's snapshot."""
+        return {}
+
+    def set_own_state(self, state: State, find: Find) -> None:
+        """The reverse of `own_state`."""
+
+
+@dataclass(slots=True)
+class Pump:
+    """Handles that an operator collects until it has enough."""
+
+    parts: list[Handles] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, handles: Handles) -> None:
+        """Put these behind the others."""
+        self.parts.append(handles)
+        self.count += len(handles)
+
+    def take(self, count: int) -> Handles:
+        """The first `count`, or as many as there are."""
+        joined = self.peek()
+        self.parts = [joined[count:]] if len(joined) > count else []
+        self.count = max(0, len(joined) - count)
+        return joined[:count]
+
+    def peek(self) -> Handles:
+        """All of them, left where they are."""
+        if len(self.parts) != 1:
+            self.parts = [np.concatenate(self.parts)] if self.parts else [NOTHING]
+        return self.parts[0]

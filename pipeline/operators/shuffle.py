@@ -1,0 +1,127 @@
+"""Seeded shuffle: draws from a window of handles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import ResourceExhaustedError
+from ..kernels.shuffle import draw
+from ..store import Handles
+from .protocol import NOTHING, Failed, Find, Keep, Pulled, Signal, State, Unary
+
+__all__ = ["ShuffleOperator"]
+
+
+@dataclass(slots=True)
+class ShuffleOperator(Unary):
+    """Keeps a window of `size` elements and draws from it.
+
+    Which slot is drawn depends on the key and the number of draws alone. So a snapshot needs the
+    elements that are held, in the order in which they came, and two counts: restoring plays the same
+    draws again over plain integers to see which element lies in which slot.
+    """
+
+    size: int
+    key: int
+    budget: int  #: Bytes that the full window may take.
+    expected: int  #: How many elements the input has at most, where that is known; else the window's size.
+    window: Handles = field(default_factory=lambda: NOTHING)
+    filled: int = 0
+    drawn: int = 0
+    taken: int = 0
+    ended: bool = False
+    checked: bool = False
+
+    @property
+    def held(self) -> Handles:
+        return self.window[: self.filled]
+
+    def pull(self, limit: int) -> Pulled:
+        while True:
+            drawn = self._draw(NOTHING, limit)
+            if len(drawn):
+                return drawn
+            if self.ended:
+                return Signal.END
+            room = self.size - self.filled
+            # One draw frees one slot: this is all that `limit` draws can make room for.
+            got = self.source.pull(room + limit - 1)
+            if got is Signal.END:
+                self.ended = True
+            elif isinstance(got, np.ndarray):
+                if not self.checked and (failed := self._check(got)):
+                    return failed
+                drawn = self._draw(got, limit)
+                if len(drawn):
+                    return drawn
+            else:
+                return got
+
+    def _draw(self, incoming: Handles, limit: int) -> Handles:
+        self._make_room(len(incoming))
+        out = np.empty(limit, np.int64)
+        self.filled, taken, count = draw(
+            self.window, self.filled, self.size, incoming, self.ended, np.uint64(self.key), self.drawn, out
+        )
+        assert taken == len(incoming), "pulled more than the window could take"
+        self.taken += taken
+        self.drawn += count
+        return out[:count]
+
+    def _make_room(self, incoming: int) -> None:
+        """The window grows with its content, so that a large size over little data costs nothing."""
+        needed = min(self.size, self.filled + incoming)
+        if needed > len(self.window):
+            grown = np.empty(min(self.size, max(needed, 2 * len(self.window), 1024)), np.int64)
+            grown[: self.filled] = self.held
+            self.window = grown
+
+    def _check(self, first: Handles) -> Failed | None:
+        """At the first elements, whether as many as the window holds will fit."""
+        self.checked = True
+        each = self.store.nbytes_of(first) / len(first)
+        count = min(self.size, self.expected)
+        if each * count <= self.budget:
+            return None
+        self.store.release(first)
+        self.source.close()
+        self.ended = True
+        return Failed(
+            ResourceExhaustedError(
+                f"shuffle({self.size}) would hold {count:,} elements of about {each:,.0f} bytes: "
+                f"{each * count / 2**30:,.1f} GiB, over the budget of {self.budget / 2**30:,.1f} GiB. Shuffle before "
+                "elements grow (before decoding), use a smaller buffer_size, or raise Options(buffer_bytes=...)"
+            )
+        )
+
+    def own_state(self, keep: Keep) -> State:
+        ordinals = self._replay(self.drawn, self.taken, self.ended)
+        arrived = np.argsort(ordinals, kind="stable")
+        return {"drawn": self.drawn, "taken": self.taken, "ended": self.ended, "held": keep(self.held[arrived])}
+
+    def set_own_state(self, state: State, find: Find) -> None:
+        self.drawn, self.taken, self.ended = state["drawn"], state["taken"], state["ended"]
+        ordinals = self._replay(self.drawn, self.taken, self.ended)
+        held = find(state["held"])
+        self.filled = len(held)
+        arrival = np.argsort(np.argsort(ordinals, kind="stable"))
+        self.window = held[arrival]
+        self.checked = True
+
+    def _replay(self, drawn: int, taken: int, ended: bool) -> Handles:
+        """Which input, by its number, lies in each slot after so many draws."""
+        window = np.empty(max(min(self.size, taken), 1), np.int64)
+        filled = at = number = 0
+        step = 1 << 16
+        while number < drawn:
+            incoming = np.arange(at, min(taken, at + step), dtype=np.int64)
+            # While inputs are left the window is full before every draw; afterwards it drains.
+            out = np.empty(min(drawn - number, step), np.int64)
+            last = ended and at + len(incoming) == taken
+            filled, used, count = draw(window, filled, self.size, incoming, last, np.uint64(self.key), number, out)
+            at, number = at + used, number + count
+        rest = np.arange(at, taken, dtype=np.int64)
+        window[filled : filled + len(rest)] = rest
+        return window[: filled + len(rest)]

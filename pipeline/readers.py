@@ -1,0 +1,154 @@
+"""Readers: from a unit of work to chunks of elements, for each kind of leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .blocks import Block
+from .columns import Arena, Array, Column, column_of, layout_of
+from .errors import HeadraceError
+from .lines import read_lines
+from .nodes import Lines, Node, Range, Records, Rows
+from .records import RecordChunk, read_records
+from .store import Identities
+from .structure import Structure
+from .work import Payload, Work
+
+__all__ = ["Chunk", "read"]
+
+#: About how much one chunk holds.
+CHUNK_BYTES = 1 << 20
+_EMPTY = Block.of_elements([np.int64(0)])
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Some consecutive elements and the input positions at which they begin."""
+
+    block: Block
+    offsets: npt.NDArray[np.int64]
+    next: int  #: The input position behind them.
+    identities: Identities | None = None  #: Where they are not the work's origin and the offsets.
+    error: HeadraceError | None = None  #: Instead of elements: why the input at this position cannot be read.
+
+
+def read(leaf: Node | None, work: Work, payload: Payload | None) -> Iterator[Chunk]:
+    """The elements of a unit of work before any function; what cannot be read is a chunk with an error."""
+    if leaf is None:
+        assert payload is not None, "work on elements handed along, without them"
+        return _handed(payload, work)
+    return _read(leaf, work)
+
+
+def _handed(payload: Payload, work: Work) -> Iterator[Chunk]:
+    stop = payload.block.rows if work.stop is None else work.stop
+    for low in range(work.start, stop):
+        block = Block.of_columns(payload.block.structure, [_slice(each, low, low + 1) for each in payload.block.columns])
+        yield Chunk(block, np.array([low]), low + 1, payload.identities[low : low + 1])
+
+
+def _slice(column: Column, low: int, high: int) -> Column:
+    """Rows `low` to `high` of a column, bounds counted from zero."""
+    if column.dense:
+        return Column(column.dtype, column.rank, column.values[low:high])
+    rows = shapes = None
+    first, last = low, high
+    if column.rows is not None and column.shapes is not None:
+        first, last = int(column.rows[low]), int(column.rows[high])
+        rows, shapes = column.rows[low : high + 1] - first, column.shapes[low:high]
+    splits = None
+    if column.splits is not None:
+        splits = column.splits[first : last + 1]
+        first, last = int(splits[0]), int(splits[-1])
+        splits = splits - first
+    return Column(column.dtype, column.rank, column.values[first:last], splits, rows, shapes)
+
+
+@singledispatch
+def _read(leaf: Node, work: Work) -> Iterator[Chunk]:
+    raise TypeError(f"{type(leaf).__name__} is no leaf")
+
+
+@_read.register
+def _(leaf: Rows, work: Work) -> Iterator[Chunk]:
+    each = sum(array.nbytes // max(1, len(array)) for array in leaf.arrays)
+    for low, high in _runs(work, max(1, CHUNK_BYTES // max(1, each))):
+        yield Chunk(_block_of_rows(leaf, low, high), np.arange(low, high), high)
+
+
+@_read.register
+def _(leaf: Range, work: Work) -> Iterator[Chunk]:
+    for low, high in _runs(work, CHUNK_BYTES // 8):
+        values = (leaf.start + leaf.step * np.arange(low, high)).astype(leaf.dtype)
+        column = Column(leaf.dtype, 0, values)
+        yield Chunk(Block.of_columns(Structure(), [column]), np.arange(low, high), high)
+
+
+def _runs(work: Work, rows: int) -> Iterator[tuple[int, int]]:
+    assert work.stop is not None
+    if work.only is not None:
+        for each in work.only:
+            if each >= work.start:
+                yield each, each + 1
+        return
+    for low in range(work.start, work.stop, rows):
+        yield low, min(work.stop, low + rows)
+
+
+def _block_of_rows(leaf: Rows, low: int, high: int) -> Block:
+    columns = [_rows_column(array[low:high]) for array in leaf.arrays]
+    return Block.of_columns(leaf.structure, columns)
+
+
+def _rows_column(rows: Array) -> Column:
+    if rows.dtype != object:
+        return Column(rows.dtype, rows.ndim - 1, rows)
+    components: Sequence[Any] = list(rows)
+    layout = layout_of(components)
+    return column_of(components, layout, Arena.of(layout.nbytes))
+
+
+@_read.register
+def _(leaf: Records, work: Work) -> Iterator[Chunk]:
+    if work.only is not None:
+        for each in work.only:
+            if each >= work.start:
+                yield from _guarded(read_records(work.path, leaf.compression, each, each + 1), work, each)
+        return
+    yield from _guarded(read_records(work.path, leaf.compression, work.start, work.stop, CHUNK_BYTES), work, work.start)
+
+
+@_read.register
+def _(leaf: Lines, work: Work) -> Iterator[Chunk]:
+    chunks = read_lines(work.path, leaf.compression, work.start, work.stop, CHUNK_BYTES)
+    wanted = None if work.only is None else np.array(work.only)
+    for chunk in _guarded(chunks, work, work.start):
+        if wanted is None or chunk.error is not None:
+            yield chunk
+        else:
+            yield from _picked(chunk, wanted)
+
+
+def _picked(chunk: Chunk, wanted: Array) -> Iterator[Chunk]:
+    for row in np.flatnonzero(np.isin(chunk.offsets, wanted)).tolist():
+        block = Block.of_columns(chunk.block.structure, [_slice(each, row, row + 1) for each in chunk.block.columns])
+        yield Chunk(block, chunk.offsets[row : row + 1], int(chunk.offsets[row]) + 1)
+
+
+def _guarded(chunks: Iterator[RecordChunk], work: Work, position: int) -> Iterator[Chunk]:
+    """Chunks of strings as blocks; a file that cannot be read further is one failure that covers the rest."""
+    try:
+        for chunk in chunks:
+            column = Column(bytes, 0, chunk.data, chunk.splits)
+            position = chunk.next_offset
+            yield Chunk(Block.of_columns(Structure(), [column]), chunk.offsets, position)
+    except HeadraceError as error:
+        # Where the file's size is not known, one position stands for all that cannot be read.
+        end = max(position + 1, work.stop or 0)
+        yield Chunk(_EMPTY, np.empty(0, np.int64), end, error=error)

@@ -1,0 +1,141 @@
+"""The store: blocks in memory, and handles to their elements.
+
+A handle is an integer, block number times 2**20 plus row. Operators move handles; elements stay where
+they are until a gather copies them into a new block, a batch. A block is freed when its last element
+is released. Where more than half of a block's bytes are released, the rest moves to a smaller buffer,
+so that few survivors never hold much more memory than they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from .blocks import Block
+from .errors import InvalidArgumentError
+from .gathering import gather_block
+
+__all__ = ["Handles", "Identities", "Store"]
+
+Handles = npt.NDArray[np.int64]
+#: One row an element: origin (a hash of leaf, passes and outer elements) and offset.
+Identities = npt.NDArray[np.uint64]
+
+ROW_BITS = 20
+MAX_ROWS = 1 << ROW_BITS
+_ROW_MASK = MAX_ROWS - 1
+#: Blocks smaller than this are not worth moving.
+_COMPACT_FROM = 64 << 10
+
+
+@dataclass(slots=True)
+class _Entry:
+    block: Block
+    identities: Identities
+    live: npt.NDArray[np.bool_]
+    count: int
+    rows: Handles | None = None  #: Where each row lies now, once the block was made smaller.
+
+
+@dataclass(slots=True)
+class Store:
+    """Blocks by number."""
+
+    nbytes: int = 0  #: Of all buffers held.
+    _entries: dict[int, _Entry] = field(default_factory=dict)
+    _next: int = 0
+
+    def __len__(self) -> int:
+        return sum(entry.count for entry in self._entries.values())
+
+    def add(self, block: Block, identities: Identities) -> Handles:
+        """Take a block; the handles of its elements, in order."""
+        if block.rows > MAX_ROWS:
+            raise InvalidArgumentError(f"a block of {block.rows} elements: {MAX_ROWS} are the most")
+        number, self._next = self._next, self._next + 1
+        self._entries[number] = _Entry(block, identities, np.ones(block.rows, np.bool_), block.rows)
+        self.nbytes += block.nbytes
+        return np.arange(block.rows, dtype=np.int64) + (number << ROW_BITS)
+
+    def release(self, handles: Handles) -> None:
+        """These elements are no longer needed."""
+        for number, rows, _ in _by_block(handles):
+            entry = self._entries[number]
+            entry.live[rows] = False
+            entry.count -= len(rows)
+            if entry.count == 0:
+                self.nbytes -= entry.block.nbytes
+                del self._entries[number]
+            else:
+                self._compact(entry)
+
+    def identities(self, handles: Handles) -> Identities:
+        """Origin and offset of each."""
+        out = np.empty((len(handles), 2), np.uint64)
+        for number, rows, places in _by_block(handles):
+            out[places] = self._entries[number].identities[rows]
+        return out
+
+    def gather(self, handles: Handles, fold: int | None = None) -> Block:
+        """A new block with copies of these elements; with `fold`, one element for each `fold` of them stacked.
+
+        Raises:
+            InvalidArgumentError: elements of unlike structure or dtype, or, with `fold`, of unlike shape.
+        """
+        which = np.empty(len(handles), np.int64)
+        rows_now = np.empty(len(handles), np.int64)
+        blocks: list[Block] = []
+        for number, rows, places in _by_block(handles):
+            entry = self._entries[number]
+            which[places] = len(blocks)
+            rows_now[places] = rows if entry.rows is None else entry.rows[rows]
+            blocks.append(entry.block)
+        return gather_block(blocks, which, rows_now, fold)
+
+    def whole(self, handles: Handles) -> Block | None:
+        """The block that holds exactly these elements in this order, or None."""
+        number, first = int(handles[0]) >> ROW_BITS, int(handles[0]) & _ROW_MASK
+        entry = self._entries[number]
+        if first or entry.rows is not None or entry.block.rows != len(handles):
+            return None
+        expected = np.arange(len(handles), dtype=np.int64) + (number << ROW_BITS)
+        return entry.block if np.array_equal(handles, expected) else None
+
+    def nbytes_of(self, handles: Handles) -> int:
+        """About how many bytes these elements take."""
+        total = 0.0
+        for number, rows, _ in _by_block(handles):
+            block = self._entries[number].block
+            total += block.nbytes * len(rows) / max(block.rows, 1)
+        return int(total)
+
+    def _compact(self, entry: _Entry) -> None:
+        if entry.block.nbytes < _COMPACT_FROM or entry.count * 2 > entry.block.rows:
+            return
+        kept = np.flatnonzero(entry.live)
+        rows_now = kept if entry.rows is None else entry.rows[kept]
+        smaller = gather_block([entry.block], np.zeros(len(kept), np.int64), rows_now, None)
+        self.nbytes += smaller.nbytes - entry.block.nbytes
+        places = np.zeros(len(entry.live), np.int64)
+        places[kept] = np.arange(len(kept))
+        entry.block, entry.rows = smaller, places
+
+
+def _by_block(handles: Handles) -> Sequence[tuple[int, Handles, Handles]]:
+    """The handles block by block: number, rows in it, and their places among the handles."""
+    if not len(handles):
+        return []
+    numbers = handles >> ROW_BITS
+    if numbers[0] == numbers[-1] and (numbers == numbers[0]).all():
+        return [(int(numbers[0]), handles & _ROW_MASK, np.arange(len(handles)))]
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    cuts = np.flatnonzero(np.diff(ordered)) + 1
+    starts, stops = [0, *cuts.tolist()], [*cuts.tolist(), len(handles)]
+    rows = (handles & _ROW_MASK)[order]
+    return [
+        (int(ordered[low]), rows[low:high], order[low:high]) for low, high in zip(starts, stops, strict=True)
+    ]

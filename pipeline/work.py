@@ -1,0 +1,92 @@
+"""Work: what a lease names, and the pieces that come of it.
+
+A unit of work covers a run of input positions: rows of an array, bytes of a file's uncompressed
+content, or elements handed along. Its pieces cover it without gap, in order, so that whoever collects
+them knows what is missing from positions alone, whatever a filter left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .blocks import Block
+from .errors import HeadraceError
+from .store import Identities
+
+__all__ = ["Appetite", "Payload", "Piece", "Work", "identities"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One split of one segment's input."""
+
+    segment: tuple[int, ...]  #: The path of the segment's last operator.
+    origin: int  #: Of all its elements, unless they are handed along with origins of their own.
+    start: int  #: The first input position.
+    stop: int | None  #: One past the last; None where only reading tells.
+    path: str = ""  #: The file, where there is one.
+    only: tuple[int, ...] | None = None  #: Just the elements at these positions, to fill buffers again.
+    poison: tuple[int, ...] = ()  #: Positions whose elements are not to be executed, but fail.
+
+    def after(self, position: int) -> Work:
+        """The rest of it, from a position on."""
+        return replace(self, start=position)
+
+    def to_data(self) -> list[Any]:
+        """As plain data, for a message."""
+        only = None if self.only is None else list(self.only)
+        return [list(self.segment), self.origin, self.start, self.stop, self.path, only, list(self.poison)]
+
+    @classmethod
+    def from_data(cls, data: Sequence[Any]) -> Work:
+        """Back from `to_data`."""
+        segment, origin, start, stop, path, only, poison = data
+        return cls(tuple(segment), origin, start, stop, path, None if only is None else tuple(only), tuple(poison))
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """What came of the input positions from `first` to before `next`: elements, one failure, or nothing."""
+
+    first: int
+    next: int
+    block: Block | None = None
+    identities: Identities | None = None
+    positions: npt.NDArray[np.int64] | None = None  #: At which each element begins in the input.
+    error: HeadraceError | None = None
+    last: bool = False  #: Whether the input ends at `next`.
+
+    @property
+    def nbytes(self) -> int:
+        """Of its elements."""
+        return self.block.nbytes if self.block is not None else 0
+
+
+@dataclass(slots=True)
+class Appetite:
+    """How much to put into one piece: it ends at whichever comes first."""
+
+    elements: int = 1 << 16
+    nbytes: int = 1 << 20
+    seconds: float = 0.02
+
+
+@dataclass(slots=True)
+class Payload:
+    """Elements handed along with work, and who they are."""
+
+    block: Block
+    identities: Identities
+
+
+def identities(origin: int, offsets: Any) -> Identities:
+    """Identities of elements of one origin."""
+    found = np.empty((len(offsets), 2), np.uint64)
+    found[:, 0] = origin
+    found[:, 1] = offsets
+    return found

@@ -28,7 +28,7 @@ def random_flip_left_right(image: NDArray[Number], rng: np.random.Generator) -> 
     if image.size == 0 or image.dtype.hasobject or not image.flags.c_contiguous:
         return np.ascontiguousarray(image[:, ::-1])
     flipped = np.empty_like(image)
-    # NumPy copies a mirrored image byte by byte; as whole pixels it takes a tenth of the time.
+    # NumPy copies a mirrored image byte by byte; by pixels it takes a fifth of the time.
     mirror_rows(_bytes(image), image.nbytes // (image.shape[0] * image.shape[1]), _bytes(flipped))
     return flipped
 

@@ -1,0 +1,102 @@
+"""The one codec: a message and its blocks to frames and back.
+
+Frame 0 is the message in MessagePack, as a list of its class name and fields; the others are raw
+buffers. Limits and field types are checked here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import msgpack
+
+from .errors import MalformedMessage
+from .messages import MESSAGES, Message
+
+__all__ = ["Buffer", "from_frames", "to_frames"]
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
+
+MESSAGE_BYTES = 1 << 20
+FRAME_BYTES = 64 << 20
+#: One decoded element may be larger than what control frames may: 256 MiB, plus its bounds.
+BLOCK_BYTES = 320 << 20
+FRAMES = 8
+DEPTH = 32
+ITEMS = 100_000
+
+
+def to_frames(message: Message, buffers: Sequence[Any] = ()) -> list[Any]:
+    """A message as frames, its buffers as they are.
+
+    >>> from headrace.pipeline.messages import Revoke
+    >>> from_frames(to_frames(Revoke(3, 1)))
+    (Revoke(split=3, attempt=1), [])
+    """
+    data = [type(message).__name__, *(getattr(message, f.name) for f in fields(message))]
+    return [msgpack.packb(data), *buffers]
+
+
+def from_frames(frames: Sequence[Buffer]) -> tuple[Message, list[Buffer]]:
+    """The message and the buffers behind it.
+
+    Raises:
+        MalformedMessage: what is no message, has fields of another type, or exceeds a limit.
+    """
+    if not frames or len(frames) > FRAMES:
+        raise MalformedMessage(f"a message of {len(frames)} frames: 1 to {FRAMES} are possible")
+    if len(frames[0]) > MESSAGE_BYTES:
+        raise MalformedMessage(f"a message of {len(frames[0]):,} bytes: {MESSAGE_BYTES:,} are the most")
+    if any(len(each) > BLOCK_BYTES for each in frames[1:]):
+        raise MalformedMessage(f"a block of more than {BLOCK_BYTES:,} bytes")
+    try:
+        data = msgpack.unpackb(
+            frames[0],
+            strict_map_key=True,
+            max_array_len=ITEMS,
+            max_map_len=ITEMS,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise MalformedMessage(f"not MessagePack: {error}") from error
+    return _message(data), list(frames[1:])
+
+
+def _message(data: Any) -> Message:
+    if not isinstance(data, list) or not data or not isinstance(data[0], str) or data[0] not in MESSAGES:
+        raise MalformedMessage(f"no message of ours: {str(data)[:80]}")
+    kind, given = MESSAGES[data[0]], data[1:]
+    hints = _hints(kind)
+    if len(given) != len(hints):
+        raise MalformedMessage(f"{data[0]} has {len(hints)} fields, not {len(given)}")
+    values = [_checked(value, hint, data[0]) for value, hint in zip(given, hints, strict=True)]
+    message: Message = kind(*values)
+    return message
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: type[Any]) -> tuple[Any, ...]:
+    found = get_type_hints(kind)
+    return tuple(found[f.name] for f in fields(kind))
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if hint is Any:
+        return value
+    if origin in (types.UnionType, Union):
+        if value is None and type(None) in get_args(hint):
+            return None
+        inner = next(each for each in get_args(hint) if each is not type(None))
+        return _checked(value, inner, where)
+    if origin is tuple:
+        kinds = get_args(hint)
+        if isinstance(value, list) and len(value) == len(kinds):
+            return tuple(_checked(v, k, where) for v, k in zip(value, kinds, strict=True))
+    elif (type(value) is (origin or hint)) or (hint is float and type(value) is int):
+        return value
+    raise MalformedMessage(f"a field of {where} is {type(value).__name__}, not {hint}")

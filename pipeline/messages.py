@@ -1,0 +1,277 @@
+"""Everything that server, workers and clients say to one another.
+
+A message is a frozen dataclass of plain data; blocks follow it as frames (see `frames`). The version
+is said once, in Hello.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+__all__ = [
+    "MESSAGES",
+    "VERSION",
+    "Bye",
+    "Close",
+    "Credit",
+    "Deliver",
+    "Ended",
+    "Heartbeat",
+    "Hello",
+    "Lease",
+    "Message",
+    "Next",
+    "Open",
+    "Opened",
+    "Pieces",
+    "Program",
+    "Refused",
+    "Register",
+    "Registered",
+    "Revoke",
+    "Session",
+    "Stale",
+    "Waiting",
+    "Welcome",
+    "WhatIs",
+]
+
+VERSION = 1
+
+#: Client generation, server incarnation, job, epoch: what a conversation about batches belongs to.
+Session: TypeAlias = "tuple[int, int, int, int]"
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First word on any connection; the answer is Welcome or Refused."""
+
+    role: str  #: "worker" or "client".
+    name: str
+    pid: int
+    versions: dict[str, str]  #: Of Python, NumPy and the architecture; workers of one job should agree.
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """You are known. `incarnation` grows with each start of the server."""
+
+    incarnation: int
+    heartbeat_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something cannot be; an error as data."""
+
+    error: dict[str, Any]
+    about: str = ""  #: The key of the registration that it answers, if any.
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """I leave in good order; what I was leased can go to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """You speak of something that this server does not know; say Hello again."""
+
+    incarnation: int
+
+
+# Client and broker.
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A pipeline to run. `key` is the client's own name for it, so that saying it twice makes one job."""
+
+    key: str
+    graph: bytes
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """It is job number `job`."""
+
+    key: str
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """I want epoch `epoch` of a job, from element `cursor`, or from after the last acknowledged one.
+
+    `generation` grows with each life of the client; the newest is the one that is heard.
+    """
+
+    job: int
+    generation: int
+    epoch: int
+    cursor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The answer: talk in this session, from this cursor on."""
+
+    session: Session
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The training loop is done with all elements before `acknowledged`; I have all before `received`.
+
+    Send up to, not including, `until`. With `again`, what I lack may have been lost: send it once more.
+    """
+
+    session: Session
+    acknowledged: int
+    received: int
+    until: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Elements `first` and on, as a block that follows; or one failed element, as an error."""
+
+    session: Session
+    first: int
+    count: int
+    layout: list[Any] | None
+    checksum: int  #: Of the identities of everything up to and with these, chained.
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The epoch has `total` elements, and this checksum; and what happened in it."""
+
+    session: Session
+    total: int
+    checksum: int
+    ledger: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing to send yet, and why."""
+
+    session: Session
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """I am done with this job."""
+
+    job: int
+    generation: int
+
+
+# Worker, coordinator and broker.
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Compute this. Blocks may be sent as long as those sent before take less than `limit` bytes."""
+
+    split: int
+    attempt: int
+    job: int
+    epoch: int
+    work: list[Any]
+    limit: int
+    depth: int  #: How many segments lie upstream; the most downstream work comes first.
+    layout: list[Any] | None = None  #: Of the elements handed along, which follow with their identities.
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIs:
+    """I was leased work of a job that I do not know."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A job's graph, and where its functions and arrays lie."""
+
+    job: int
+    graph: bytes
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What came of the input positions from `first` to before `next` of a split; a block may follow."""
+
+    split: int
+    attempt: int
+    first: int
+    next: int
+    last: bool
+    layout: list[Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """All before `watermark` has arrived; up to `limit` bytes may be sent in all under this attempt."""
+
+    split: int
+    attempt: int
+    watermark: int
+    limit: int
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """I am at work on these: split, attempt. Said from the loop that does the work."""
+
+    leases: list[Any] = field(default_factory=list)
+    busy_s: float = 0.0  #: Seconds of computing since the start.
+    parked_s: float = 0.0  #: Seconds in which there was work and no credit.
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """This lease is no longer yours."""
+
+    split: int
+    attempt: int
+
+
+Message: TypeAlias = (
+    Hello
+    | Welcome
+    | Refused
+    | Bye
+    | Stale
+    | Register
+    | Registered
+    | Open
+    | Opened
+    | Next
+    | Deliver
+    | Ended
+    | Waiting
+    | Close
+    | Lease
+    | WhatIs
+    | Program
+    | Pieces
+    | Credit
+    | Heartbeat
+    | Revoke
+)
+
+#: By name, as they are told apart on the wire.
+MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in Message.__args__}  # type: ignore[attr-defined]

@@ -1,0 +1,97 @@
+"""The book: what a broker must know after its own death. Facts change it, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+__all__ = ["Acknowledged", "Book", "Checkpointed", "Closed", "EpochOpened", "Fact", "JobEntry", "JobMade"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobMade:
+    """A pipeline was registered."""
+
+    job: int
+    key: str
+    graph: bytes
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochOpened:
+    """A client began an epoch, or came back to it, in this life of it."""
+
+    job: int
+    epoch: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The training loop is done with everything before `cursor`."""
+
+    job: int
+    epoch: int
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """Where all operators stood when exactly `cursor` elements had been produced."""
+
+    job: int
+    epoch: int
+    cursor: int
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The client is done with a job."""
+
+    job: int
+
+
+Fact: TypeAlias = JobMade | EpochOpened | Acknowledged | Checkpointed | Closed
+
+
+@dataclass(slots=True)
+class JobEntry:
+    """One job as the book has it."""
+
+    number: int
+    key: str
+    graph: bytes
+    seed: int
+    generation: int = -1
+    epoch: int = -1
+    acknowledged: int = 0
+    checkpoint: Checkpointed | None = None
+
+
+@dataclass(slots=True)
+class Book:
+    """Jobs by number. Replaying all facts in order gives the book that wrote them."""
+
+    jobs: dict[int, JobEntry] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)  #: Job by key.
+    last: int = 0
+
+    def apply(self, fact: Fact) -> None:
+        """Let a fact be so."""
+        match fact:
+            case JobMade(job, key, graph, seed):
+                self.jobs[job] = JobEntry(job, key, graph, seed)
+                self.numbers[key] = self.last = job
+            case EpochOpened(job, epoch, generation):
+                entry = self.jobs[job]
+                if epoch != entry.epoch:
+                    entry.acknowledged, entry.checkpoint = 0, None
+                entry.epoch, entry.generation = epoch, generation
+            case Acknowledged(job, epoch, cursor) if self.jobs[job].epoch == epoch:
+                self.jobs[job].acknowledged = max(cursor, self.jobs[job].acknowledged)
+            case Checkpointed(job, epoch) if self.jobs[job].epoch == epoch:
+                self.jobs[job].checkpoint = fact
+            case Closed(job):
+                del self.numbers[self.jobs.pop(job).key]

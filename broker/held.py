@@ -1,0 +1,92 @@
+"""Held elements as plain data: who they are, so that just they can be computed again."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..pipeline.store import Handles, Identities, Store
+from ..pipeline.work import Work
+
+__all__ = ["NotKept", "Origins", "found", "keep", "needed", "recovery"]
+
+
+class NotKept(Exception):  # noqa: N818  (no error: a checkpoint is put off)
+    """An operator holds something made of several elements, which cannot be computed again by itself."""
+
+
+@dataclass(slots=True)
+class Origins:
+    """From an origin to work that can give its elements: a leaf's segment and, for a file, its path."""
+
+    works: dict[int, Work] = field(default_factory=dict)
+
+    def add(self, work: Work) -> None:
+        """Remember where elements of this work's origin come from."""
+        if work.origin and work.origin not in self.works:
+            self.works[work.origin] = work
+
+
+def keep(store: Store, origins: Origins, handles: Handles) -> dict[str, Any]:
+    """Elements in order, as plain data.
+
+    Raises:
+        NotKept: one of them was not computed by a leaf's segment.
+    """
+    who = store.identities(handles)
+    sources, index = np.unique(who[:, 0], return_inverse=True)
+    if store.derived(handles) or any(int(each) not in origins.works for each in sources):
+        raise NotKept
+    table = [origins.works[int(each)].to_data() for each in sources]
+    offsets = who[:, 1].astype(np.int64)
+    # Elements that came one behind the other differ by little: small differences pack well.
+    packed = np.concatenate([index.astype(np.int64), np.diff(offsets, prepend=0)])
+    return {"origins": table, "count": len(handles), "packed": zlib.compress(packed.tobytes(), 6)}
+
+
+def _unpack(data: dict[str, Any]) -> Identities:
+    numbers = np.frombuffer(zlib.decompress(data["packed"]), np.int64)
+    count = data["count"]
+    who = np.empty((count, 2), np.uint64)
+    origins = np.array([Work.from_data(each).origin for each in data["origins"]], np.uint64)
+    who[:, 0] = origins[numbers[:count]] if count else 0
+    who[:, 1] = np.cumsum(numbers[count:]).astype(np.uint64)
+    return who
+
+
+def needed(state: Any) -> Iterator[dict[str, Any]]:
+    """All held elements in a checkpoint, wherever they stand in it."""
+    if isinstance(state, dict):
+        if "packed" in state:
+            yield state
+        else:
+            for value in state.values():
+                yield from needed(value)
+    elif isinstance(state, list):
+        for value in state:
+            yield from needed(value)
+
+
+def recovery(state: Any) -> list[Work]:
+    """The work that computes again just what a checkpoint holds."""
+    wanted: dict[int, tuple[Work, list[int]]] = {}
+    for data in needed(state):
+        for each in data["origins"]:
+            work = Work.from_data(each)
+            wanted.setdefault(work.origin, (work, []))
+        for origin, offset in _unpack(data).tolist():
+            wanted[origin][1].append(offset)
+    return [
+        Work(work.segment, origin, min(offsets), max(offsets) + 1, work.path, only=tuple(sorted(offsets)))
+        for origin, (work, offsets) in wanted.items()
+        if offsets
+    ]
+
+
+def found(data: dict[str, Any], handles: dict[tuple[int, int], int]) -> Handles:
+    """The handles of elements that `keep` described, once they are here again."""
+    return np.array([handles[origin, offset] for origin, offset in _unpack(data).tolist()], np.int64)

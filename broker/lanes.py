@@ -1,0 +1,168 @@
+"""Lanes: a segment's splits, leased out ahead and merged in order, each with credit of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from ..pipeline.arrivals import Arrivals
+from ..pipeline.errors import from_data, to_data
+from ..pipeline.feeds import Feed, Job
+from ..pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
+from ..pipeline.store import Store
+from ..pipeline.work import Piece, Work
+
+__all__ = ["Lane", "LaneStream"]
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One split: its job, what came of it, and under which lease more may come."""
+
+    split: int
+    depth: int
+    arrivals: Arrivals
+    attempt: int | None = None
+    worker: str = ""
+    received: int = 0  #: Bytes under this attempt.
+    limit: int = 0  #: Bytes admitted under this attempt.
+    told: tuple[int, int] | None = None  #: Watermark and limit that the worker knows.
+    urgent: bool = False
+    wanted: bool = False  #: Whether the coordinator has an order for it.
+
+    @property
+    def work(self) -> Work:
+        """What is still to be computed."""
+        return self.arrivals.job.work.after(self.arrivals.watermark)
+
+    @property
+    def outstanding(self) -> int:
+        """Bytes that may still come without further credit."""
+        return max(0, self.limit - self.received)
+
+
+@dataclass(slots=True, eq=False)
+class LaneStream(Operator):
+    """A segment's elements, computed by workers.
+
+    Splits are consumed in the order of the feed, however they arrive. The first lane is the head:
+    consumption waits for it.
+    """
+
+    feed: Feed
+    store: Store
+    depth: int
+    splits: count[int]
+    look_ahead: int
+    opened: Callable[[Work], None]  #: Told of each job's work.
+    closed: Callable[[LaneStream], None]
+    release: Callable[[Lane], None]
+    lanes: deque[Lane | Failed] = field(default_factory=deque)
+    by_split: dict[int, Lane] = field(default_factory=dict)
+    ended: bool = False
+
+    def pull(self, limit: int) -> Pulled:
+        while True:
+            if not self.lanes and not self.extend(1):
+                return Signal.END if self.ended else Signal.PENDING
+            head = self.lanes[0]
+            if isinstance(head, Failed):
+                self.lanes.popleft()
+                return head
+            got = head.arrivals.pop(limit)
+            if got is not None:
+                return got
+            if not head.arrivals.spent:
+                return Signal.PENDING
+            self.lanes.popleft()
+            self._drop(head)
+
+    def extend(self, most: int | None = None) -> bool:
+        """Open lanes as far ahead as is allowed; whether there is any lane."""
+        while len(self.lanes) < (most or self.look_ahead) and not self.ended:
+            job = self.feed.next()
+            if isinstance(job, Job):
+                self._open(job)
+            elif isinstance(job, Failed):
+                self.lanes.append(job)
+            elif job is Signal.END:
+                self.ended = True
+            else:
+                break
+        return bool(self.lanes)
+
+    def _open(self, job: Job) -> None:
+        lane = Lane(next(self.splits), self.depth, Arrivals(job, self.store))
+        self.opened(job.work)
+        self.lanes.append(lane)
+        self.by_split[lane.split] = lane
+
+    def _drop(self, lane: Lane) -> None:
+        del self.by_split[lane.split]
+        lane.arrivals.close()
+        self.release(lane)
+
+    def arrive(self, lane: Lane, piece: Piece) -> bool:
+        """Take a piece of the current attempt; False where it came before, or something before it is missing."""
+        lane.told = None  # whatever it is, the worker is told again what has arrived
+        if piece.first != lane.arrivals.watermark or lane.arrivals.complete:
+            return False
+        lane.received += piece.nbytes
+        lane.arrivals.add(piece)
+        return True
+
+    def open_lanes(self) -> Iterator[Lane]:
+        """The lanes of which something is still to come, the first one first."""
+        return (lane for lane in self.lanes if isinstance(lane, Lane) and not lane.arrivals.complete)
+
+    def is_head(self, lane: Lane) -> bool:
+        """Whether consumption waits for this lane."""
+        return bool(self.lanes) and self.lanes[0] is lane
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of all that arrived and was not consumed."""
+        return sum(lane.arrivals.waiting_bytes for lane in self.by_split.values())
+
+    def close(self) -> None:
+        for lane in self.by_split.values():
+            lane.arrivals.close()
+            self.release(lane)
+        self.lanes.clear()
+        self.by_split.clear()
+        self.ended = True
+        self.feed.close()
+        self.closed(self)
+
+    def snapshot(self, keep: Keep) -> State:
+        return {
+            "feed": self.feed.snapshot(keep),
+            "ended": self.ended,
+            "lanes": [_lane_state(each, keep) for each in self.lanes],
+        }
+
+    def restore(self, state: State, find: Find) -> None:
+        self.feed.restore(state["feed"], find)
+        self.ended = state["ended"]
+        for each in state["lanes"]:
+            if "error" in each:
+                self.lanes.append(Failed(from_data(each["error"])))
+            elif "inputs" in each:
+                inputs = find(each["inputs"])
+                segment = tuple(each["segment"])
+                self._open(Job(Work(segment, 0, 0, len(inputs)), inputs))
+            else:
+                self._open(Job(Work.from_data(each["work"])))
+
+
+def _lane_state(lane: Lane | Failed, keep: Keep) -> dict[str, Any]:
+    """What of this lane is not consumed yet."""
+    if isinstance(lane, Failed):
+        return {"error": to_data(lane.error)}
+    job, consumed = lane.arrivals.job, lane.arrivals.consumed
+    if job.inputs is None:
+        return {"work": job.work.after(consumed).to_data()}
+    return {"inputs": keep(job.inputs[consumed:]), "segment": list(job.work.segment)}

@@ -1,0 +1,281 @@
+"""The broker: jobs and their epochs, sessions with clients, delivery. Events in, actions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeAlias
+
+from ..pipeline.blocks import Block
+from ..pipeline.errors import HeadraceError, to_data
+from ..pipeline.messages import (
+    Close,
+    Credit,
+    Deliver,
+    Ended,
+    Message,
+    Next,
+    Open,
+    Opened,
+    Pieces,
+    Refused,
+    Register,
+    Registered,
+    Session,
+    Stale,
+    Waiting,
+)
+from ..pipeline.nodes import Node
+from ..pipeline.orders import Granted, Release, Scan, Scanned, Want, Withdrawn
+from .book import Acknowledged, Book, Checkpointed, Closed, EpochOpened, Fact, JobEntry, JobMade
+from .outbox import Parcel
+from .run import Limits, Run
+
+__all__ = ["Action", "Ask", "Broker", "Event", "FromClient", "FromWorker", "Record", "Reply", "Tell", "Tick"]
+
+
+@dataclass(frozen=True, slots=True)
+class FromClient:
+    """A client said something."""
+
+    peer: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class FromWorker:
+    """A worker computed something."""
+
+    peer: str
+    message: Pieces
+    buffers: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passes."""
+
+    now: float
+
+
+Event: TypeAlias = FromClient | FromWorker | Granted | Withdrawn | Scanned | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """To disk, before anything that follows."""
+
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """To a client, with a block, if any."""
+
+    peer: str
+    message: Message
+    block: Block | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """To a worker."""
+
+    worker: str
+    message: Credit
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """To the coordinator."""
+
+    order: Want | Release | Scan
+
+
+Action: TypeAlias = Record | Reply | Tell | Ask
+
+
+@dataclass(slots=True)
+class Conversation:
+    """With the client that has a job's newest generation."""
+
+    peer: str
+    session: Session
+    until: int = 0
+    ended_told: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Broker:
+    """Puts what workers computed in order and hands it to clients.
+
+    Only the newest session of a job is heard. Everything produced is kept until it is acknowledged, and sent
+    again, identically, where it may have been lost.
+    """
+
+    incarnation: int
+    decode: Callable[[bytes], Node]  #: From a registered graph to nodes, without its functions.
+    limits: Limits = field(default_factory=Limits)
+    book: Book = field(default_factory=Book)
+    now: float = 0.0
+    splits: count[int] = field(default_factory=count)
+    runs: dict[int, Run] = field(default_factory=dict)
+    conversations: dict[int, Conversation] = field(default_factory=dict)
+
+    def handle(self, event: Event) -> list[Action]:
+        """What to do about an event."""
+        actions = list(self._react(event))
+        for job in list(self.runs):
+            actions += self._pump(job)
+        return actions
+
+    def _react(self, event: Event) -> Iterator[Action]:
+        match event:
+            case FromClient(peer, message):
+                yield from self._client(peer, message)
+            case FromWorker(_, message, buffers):
+                for run in self.runs.values():
+                    if run.lane(message.split) is not None:
+                        run.pieces(message, buffers)
+            case Granted():
+                for run in self.runs.values():
+                    run.granted(event)
+            case Withdrawn():
+                for run in self.runs.values():
+                    run.withdrawn(event)
+            case Scanned(job, path, bounds):
+                if job in self.runs:
+                    self.runs[job].scanned(path, bounds)
+            case Tick(now):
+                self.now = now
+
+    def _client(self, peer: str, message: Message) -> Iterator[Action]:
+        match message:
+            case Register():
+                yield from self._register(peer, message)
+            case Open():
+                yield from self._open(peer, message)
+            case Next():
+                yield from self._next(peer, message)
+            case Close(job, generation) if job in self.book.jobs and generation >= self.book.jobs[job].generation:
+                yield from self._close(job)
+
+    def _register(self, peer: str, message: Register) -> Iterator[Action]:
+        if message.key not in self.book.numbers:
+            try:
+                self.decode(message.graph)
+            except HeadraceError as error:
+                yield Reply(peer, Refused(to_data(error), message.key))
+                return
+            yield self._record(JobMade(self.book.last + 1, message.key, message.graph, message.seed))
+        yield Reply(peer, Registered(message.key, self.book.numbers[message.key]))
+
+    def _record(self, fact: Fact) -> Record:
+        self.book.apply(fact)
+        return Record(fact)
+
+    def _open(self, peer: str, message: Open) -> Iterator[Action]:
+        entry = self.book.jobs.get(message.job)
+        if entry is None:
+            yield Reply(peer, Stale(self.incarnation))
+            return
+        newest = (entry.generation, entry.epoch)
+        if message.generation < entry.generation or (message.generation, message.epoch) < newest:
+            return  # a former life of the client speaks, or an epoch that it has left
+        if (message.generation, message.epoch) != newest:
+            yield self._record(EpochOpened(entry.number, message.epoch, message.generation))
+        cursor = entry.acknowledged if message.cursor is None else message.cursor
+        yield from self._run_from(entry, cursor)
+        session = (message.generation, self.incarnation, entry.number, message.epoch)
+        talk = self.conversations.get(entry.number)
+        if talk is None or talk.session != session:
+            self.conversations[entry.number] = Conversation(peer, session, until=cursor)
+            self.runs[entry.number].outbox.rewind(cursor)
+        else:
+            talk.peer = peer
+        yield Reply(peer, Opened(session, cursor))
+
+    def _run_from(self, entry: JobEntry, cursor: int) -> Iterator[Action]:
+        """Have a run that can give the elements from `cursor` on."""
+        run = self.runs.get(entry.number)
+        if run is not None and run.epoch == entry.epoch and run.outbox.reaches(cursor):
+            return
+        if run is not None:
+            yield from self._stop(entry.number)
+        checkpoint = entry.checkpoint
+        usable = checkpoint is not None and checkpoint.cursor <= cursor
+        run = Run(entry.number, entry.epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
+        run.start(checkpoint.state if checkpoint is not None and usable else None, cursor)
+        run.checkpoint_at = self.now
+        self.runs[entry.number] = run
+
+    def _stop(self, job: int) -> list[Action]:
+        run = self.runs.pop(job)
+        run.close()
+        return [Ask(order) for order in run.orders]
+
+    def _next(self, peer: str, message: Next) -> Iterator[Action]:
+        talk = self.conversations.get(message.session[2])
+        if message.session[1] != self.incarnation or talk is None:
+            yield Reply(peer, Stale(self.incarnation))
+            return
+        if message.session != talk.session:
+            return  # of a session that is over
+        run, talk.peer = self.runs[message.session[2]], peer
+        talk.until = max(talk.until, message.until)
+        if run.outbox.acknowledge(message.acknowledged):
+            yield self._record(Acknowledged(run.job, run.epoch, message.acknowledged))
+            if (settled := run.settled()) is not None:
+                yield self._record(Checkpointed(run.job, run.epoch, *settled))
+        if message.again:
+            run.outbox.rewind(message.received)
+            talk.ended_told = False
+            if run.outbox.produced <= message.received and not run.ended:
+                yield Reply(peer, Waiting(talk.session, run.why_waiting()))
+
+    def _close(self, job: int) -> Iterator[Action]:
+        if job in self.runs:
+            yield from self._stop(job)
+        self.conversations.pop(job, None)
+        yield self._record(Closed(job))
+
+    def _pump(self, job: int) -> Iterator[Action]:
+        """Move a run as far as it goes."""
+        run, talk = self.runs[job], self.conversations.get(job)
+        if talk is not None:
+            run.produce(talk.until)
+            run.checkpoint(self.now)
+            for parcel in run.outbox.unsent(talk.until):
+                yield self._deliver(talk, parcel)
+            if run.ended and run.outbox.sent >= run.outbox.produced and not talk.ended_told:
+                talk.ended_told = True
+                yield Reply(talk.peer, Ended(talk.session, run.outbox.produced, run.checksum, _ledger(run)))
+        if not run.ended:
+            run.look_ahead()
+        credits = list(run.credit())
+        for order in run.orders:
+            yield Ask(order)
+        run.orders.clear()
+        for worker, credit in credits:
+            yield Tell(worker, credit)
+
+    def _deliver(self, talk: Conversation, parcel: Parcel) -> Reply:
+        layout = parcel.block.layout.to_data() if parcel.block is not None else None
+        error = to_data(parcel.error) if parcel.error is not None else None
+        message = Deliver(talk.session, parcel.first, parcel.count, layout, parcel.checksum, error)
+        return Reply(talk.peer, message, parcel.block)
+
+
+def _ledger(run: Run) -> dict[str, Any]:
+    ledger = run.ledger
+    return {
+        "computed": ledger.computed,
+        "delivered": run.outbox.produced,
+        "failed": ledger.failed,
+        "duplicates": ledger.duplicates,
+        "fenced": ledger.fenced,
+        "checkpoints": ledger.checkpoints,
+    }
+
+

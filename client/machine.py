@@ -1,0 +1,257 @@
+"""A client's session: opens epochs, receives their elements in order, acknowledges what the loop has taken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ..pipeline.errors import DataLossError, HeadraceError, from_data
+from ..pipeline.messages import (
+    Close,
+    Deliver,
+    Ended,
+    Hello,
+    Message,
+    Next,
+    Open,
+    Opened,
+    Refused,
+    Register,
+    Registered,
+    Session,
+    Stale,
+    Waiting,
+    Welcome,
+)
+
+__all__ = ["ClientSession", "Event", "Go", "Parcel", "Received", "Say", "Take", "Tick"]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The server said something; a block's buffer may follow."""
+
+    message: Message
+    buffer: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passes."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The loop wants this epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The loop is done with what it took before, and wants more: it takes `count` elements of the first parcel."""
+
+    count: int = 0
+
+
+Event: TypeAlias = Received | Tick | Go | Take
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """To the server."""
+
+    message: Message
+
+
+@dataclass(slots=True)
+class Parcel:
+    """Elements as they came: a block, of which the first `skip` are known already, or a failed one."""
+
+    first: int
+    count: int
+    layout: list[Any] | None
+    buffer: Any
+    error: HeadraceError | None
+    skip: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class ClientSession:
+    """One job seen from its training loop.
+
+    Everything that is said carries the session: generation, server incarnation, job, epoch. What is not of
+    it is dropped. `received` counts the elements that are here, `taken` those that the loop got; the one
+    taken last is acknowledged when the loop comes for the next.
+    """
+
+    hello: Hello
+    register: Register
+    generation: int
+    window: int = 2  #: Elements asked for ahead of the loop.
+    resend_s: float = 1.0
+    now: float = 0.0
+    asked_at: float = -1e9
+    heard_at: float = 0.0
+    welcomed: int | None = None  #: The server's incarnation.
+    job: int | None = None
+    epoch: int | None = None  #: That the loop wants.
+    session: Session | None = None
+    known: bool = False  #: Whether this epoch's cursor is known to us, and not to the server alone.
+    received: int = 0
+    taken: int = 0
+    told: tuple[int, int] = (-1, -1)  #: Acknowledged and until, as last said.
+    inbox: deque[Parcel] = field(default_factory=deque)
+    checksum: int = 0
+    end: Ended | None = None
+    waiting: str = ""  #: The server's word on what is waited for.
+    refused: HeadraceError | None = None
+
+    def handle(self, event: Event) -> list[Say]:
+        """What to do about an event."""
+        match event:
+            case Received(message, buffer):
+                return list(self._hear(message, buffer))
+            case Tick(now):
+                self.now = now
+                return list(self._again())
+            case Go(epoch):
+                self._begin(epoch)
+                return list(self._ask())
+            case Take(count):
+                self._take(count)
+                return list(self._next())
+
+    @property
+    def ready(self) -> Parcel | None:
+        """The parcel that the loop may take from."""
+        return self.inbox[0] if self.inbox else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the loop has had all of this epoch."""
+        return self.end is not None and self.taken == self.end.total
+
+    def _begin(self, epoch: int) -> None:
+        self.epoch, self.session, self.known = epoch, None, False
+        self.received = self.taken = self.checksum = 0
+        self.told, self.end = (-1, -1), None
+        self.inbox.clear()
+
+    def _take(self, count: int) -> None:
+        if not count:
+            return
+        parcel = self.inbox[0]
+        parcel.skip += count
+        self.taken += count
+        if parcel.skip == parcel.count:
+            self.inbox.popleft()
+
+    # What is said.
+
+    def _ask(self) -> Iterator[Say]:
+        """Whatever stands between us and a session."""
+        self.asked_at = self.now
+        if self.welcomed is None:
+            yield Say(self.hello)
+        elif self.job is None:
+            yield Say(self.register)
+        elif self.epoch is not None and self.session is None:
+            yield Say(Open(self.job, self.generation, self.epoch, self.received if self.known else None))
+
+    def _next(self, again: bool = False) -> Iterator[Say]:
+        """Acknowledge and ask for more, where that is news."""
+        if self.session is None:
+            return
+        # The loop still works on the element that it took last, unless all are taken and the end is known.
+        acknowledged = self.taken if self.finished else max(0, self.taken - 1)
+        until = self.taken + self.window
+        if not again and self._recent(acknowledged, until):
+            return
+        self.told, self.asked_at = (acknowledged, until), self.now
+        yield Say(Next(self.session, acknowledged, self.received, until, again))
+
+    def _recent(self, acknowledged: int, until: int) -> bool:
+        """Whether the server knows enough: with small elements not each is worth a message."""
+        step = max(1, self.window // 4)
+        starved = until > self.told[1] and self.received <= self.taken
+        return not (starved or self.finished or until >= self.told[1] + step) or (acknowledged, until) == self.told
+
+    def _again(self) -> Iterator[Say]:
+        """Where nothing came for long, what was said or answered may be lost."""
+        if self.epoch is None or self.now - max(self.asked_at, self.heard_at) < self.resend_s:
+            return
+        if self.session is None:
+            yield from self._ask()
+        elif self.end is None and self.received < self.taken + self.window:
+            yield from self._next(again=True)
+
+    def close(self) -> list[Say]:
+        """The loop is done with the job."""
+        return [Say(Close(self.job, self.generation))] if self.job is not None else []
+
+    # What is heard.
+
+    def _hear(self, message: Message, buffer: Any) -> Iterator[Say]:
+        self.heard_at = self.now
+        match message:
+            case Welcome(incarnation):
+                if incarnation != self.welcomed:
+                    self.welcomed, self.job, self.session = incarnation, None, None
+                    yield from self._ask()
+            case Stale():
+                if self.welcomed is not None:
+                    self.welcomed = self.job = self.session = None
+                    yield from self._ask()
+            case Registered(key, job) if key == self.register.key:
+                self.job = job
+                yield from self._ask()
+            case Refused(error, about) if about in ("", self.register.key):
+                self.refused = from_data(error)
+            case Opened(session, cursor):
+                yield from self._opened(session, cursor)
+            case Deliver(session) if session == self.session:
+                yield from self._delivered(message, buffer)
+            case Ended(session) if session == self.session:
+                yield from self._ended(message)
+            case Waiting(session, reason) if session == self.session:
+                self.waiting = reason
+
+    def _opened(self, session: Session, cursor: int) -> Iterator[Say]:
+        mine = (self.generation, self.welcomed, self.job, self.epoch)
+        if session != mine or self.session is not None:
+            return
+        if not self.known:
+            self.received = self.taken = cursor
+            self.known = True
+        self.session, self.told = session, (-1, -1)
+        yield from self._next(again=True)
+
+    def _delivered(self, message: Deliver, buffer: Any) -> Iterator[Say]:
+        if message.first > self.received:
+            yield from self._next(again=True)  # something before it is lost
+            return
+        skip = self.received - message.first
+        if skip >= message.count:
+            return  # it came before
+        error = from_data(message.error) if message.error is not None else None
+        self.inbox.append(Parcel(message.first, message.count, message.layout, buffer, error, skip))
+        self.received = message.first + message.count
+        self.checksum = message.checksum
+        self.waiting = ""
+
+    def _ended(self, message: Ended) -> Iterator[Say]:
+        if message.total > self.received:
+            yield from self._next(again=True)
+        elif message.total < self.received or message.checksum != self.checksum:
+            self.refused = DataLossError(
+                f"epoch {self.epoch} of job {self.job}",
+                f"the server counts {message.total} elements, checksum {message.checksum:x}; "
+                f"{self.received}, checksum {self.checksum:x}, came here",
+            )
+        else:
+            self.end = message

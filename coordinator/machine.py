@@ -1,0 +1,280 @@
+"""The coordinator: which worker computes what. Events in, actions out; no clock, socket or file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from ..pipeline.messages import Bye, Heartbeat, Lease, Message, Revoke
+from ..pipeline.orders import Granted, Release, Want, Withdrawn
+from ..pipeline.work import Payload, Work
+
+__all__ = ["Action", "Coordinator", "Died", "Event", "Executing", "Heard", "Joined", "Kill", "Notify", "Send", "Tick"]
+
+#: Deaths while one record was executing after which it is called poison.
+DEATHS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A worker said hello."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A worker said something; all it holds is renewed."""
+
+    worker: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Executing:
+    """A worker was seen to be on this element of a split, since `since`."""
+
+    split: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A worker's process is gone, and what it was executing then, if anything."""
+
+    worker: str
+    executing: Executing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passes: seconds on the server's own monotonic clock."""
+
+    now: float
+
+
+Event: TypeAlias = Joined | Heard | Died | Tick | Want | Release
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """To a worker, with the elements that are handed along, if any."""
+
+    worker: str
+    message: Message
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """To the broker."""
+
+    order: Granted | Withdrawn
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End this worker's process, if it is ours to end, so that a fresh one takes its place."""
+
+    worker: str
+    reason: str
+
+
+Action: TypeAlias = Send | Notify | Kill
+
+
+@dataclass(slots=True)
+class Worker:
+    """What is known of one worker."""
+
+    name: str
+    heard: float  #: When it last said something.
+    fresh: bool = True  #: Whether it never had a lease.
+    killed: bool = False
+    leases: dict[int, int] = field(default_factory=dict)  #: Split to attempt.
+
+
+@dataclass(slots=True)
+class Granting:
+    """A lease as it was granted."""
+
+    worker: str
+    attempt: int
+    at: float
+    confirmed: bool = False  #: Whether the worker named it since.
+
+
+@dataclass(slots=True, kw_only=True)
+class Coordinator:
+    """Leases splits to workers, fences lost ones, tells poison from bad luck.
+
+    An attempt's number grows with every lease and starts above those of earlier incarnations, so that
+    nothing an earlier lease left behind can be taken for a later one's.
+    """
+
+    incarnation: int
+    lease_s: float = 30.0  #: A worker silent for so long loses its leases; for twice as long, its process.
+    resend_s: float = 1.0  #: A lease that its worker does not name after so long was lost on the way.
+    slots: int = 2  #: Leases a worker holds at a time, beside urgent ones.
+    now: float = 0.0
+    attempts: int = 0
+    workers: dict[str, Worker] = field(default_factory=dict)
+    wants: dict[int, Want] = field(default_factory=dict)  #: By split; all that is not released.
+    granted: dict[int, Granting] = field(default_factory=dict)
+    deaths: dict[tuple[int, int], int] = field(default_factory=dict)  #: By split and position.
+    repeated: int = 0  #: Leases granted again, in all.
+
+    def handle(self, event: Event) -> list[Action]:
+        """What to do about an event."""
+        return [*self._react(event), *self._assign()]
+
+    def _react(self, event: Event) -> Iterator[Action]:
+        match event:
+            case Joined(worker):
+                yield from self._lose(worker)
+                self.workers[worker] = Worker(worker, self.now)
+            case Heard(worker, message) if worker in self.workers:
+                self.workers[worker].heard = self.now
+                yield from self._hear(self.workers[worker], message)
+            case Died(worker, executing):
+                self._count(worker, executing)
+                yield from self._lose(worker)
+                self.workers.pop(worker, None)
+            case Want(split):
+                self.wants[split] = event
+            case Release(split):
+                yield from self._release(split)
+            case Tick(now):
+                self.now = now
+                yield from self._expire()
+
+    def _hear(self, worker: Worker, message: Message) -> Iterator[Action]:
+        if isinstance(message, Bye):
+            yield from self._lose(worker.name)
+            del self.workers[worker.name]
+        elif isinstance(message, Heartbeat):
+            named = {(split, attempt) for split, attempt in message.leases}
+            for split, attempt in sorted(named):
+                if worker.leases.get(split) != attempt:
+                    yield Send(worker.name, Revoke(split, attempt))
+            for split, attempt in worker.leases.items():
+                lease = self.granted[split]
+                lease.confirmed = lease.confirmed or (split, attempt) in named
+                if not lease.confirmed and self.now - lease.at >= self.resend_s:
+                    lease.at = self.now
+                    yield self._lease(worker, self.wants[split], attempt)
+
+    def _count(self, worker: str, executing: Executing | None) -> None:
+        """A death counts against the element only while its worker still held that split."""
+        if executing is not None and worker in self.workers and executing.split in self.workers[worker].leases:
+            key = (executing.split, executing.position)
+            self.deaths[key] = self.deaths.get(key, 0) + 1
+
+    def _lose(self, worker: str) -> Iterator[Action]:
+        """All leases of a worker end; the broker is told, and says where to go on."""
+        if worker in self.workers:
+            for split, attempt in list(self.workers[worker].leases.items()):
+                yield from self._withdraw(split, attempt)
+
+    def _withdraw(self, split: int, attempt: int) -> Iterator[Action]:
+        lease = self.granted.pop(split)
+        del self.workers[lease.worker].leases[split]
+        del self.wants[split]
+        self.repeated += 1
+        yield Notify(Withdrawn(split, attempt))
+
+    def _release(self, split: int) -> Iterator[Action]:
+        self.wants.pop(split, None)
+        self.deaths = {key: count for key, count in self.deaths.items() if key[0] != split}
+        if (lease := self.granted.pop(split, None)) is not None:
+            self.workers[lease.worker].leases.pop(split, None)
+            yield Send(lease.worker, Revoke(split, lease.attempt))
+
+    def _expire(self) -> Iterator[Action]:
+        for worker in list(self.workers.values()):
+            silent = self.now - worker.heard
+            if silent >= self.lease_s:
+                yield from self._lose(worker.name)
+            if silent >= 2 * self.lease_s and not worker.killed:
+                worker.killed = True
+                yield Kill(worker.name, f"silent for {silent:.0f} s")
+
+    # Who gets what.
+
+    def _assign(self) -> Iterator[Action]:
+        waiting = [each for split, each in self.wants.items() if split not in self.granted]
+        for want in sorted(waiting, key=lambda each: (not each.urgent, -each.depth, each.split)):
+            suspect = self._suspect(want.split)
+            worker = self._solitary(want) if suspect else self._least_busy(want.urgent)
+            if worker is not None:
+                yield from self._grant(worker, want)
+            elif suspect and want.urgent:
+                yield from self._make_fresh()
+
+    def _suspect(self, split: int) -> bool:
+        """Whether the next death on one of its elements would make that poison."""
+        return any(key[0] == split and count == DEATHS - 1 for key, count in self.deaths.items())
+
+    def _alive(self) -> list[Worker]:
+        return [each for each in self.workers.values() if self.now - each.heard < self.lease_s and not each.killed]
+
+    def _alone(self, worker: Worker) -> bool:
+        """Whether a worker is kept for one suspect split."""
+        return any(self._suspect(split) for split in worker.leases)
+
+    def _least_busy(self, urgent: bool) -> Worker | None:
+        free = [each for each in self._alive() if not self._alone(each)]
+        if not urgent:
+            free = [each for each in free if len(each.leases) < self.slots]
+        return min(free, key=lambda each: (len(each.leases), each.name), default=None)
+
+    def _solitary(self, want: Want) -> Worker | None:
+        """A fresh process with nothing else to do; only where consumption waits, so that it surely gets credit."""
+        if not want.urgent:
+            return None
+        return next((each for each in self._alive() if each.fresh and not each.leases), None)
+
+    def _make_fresh(self) -> Iterator[Action]:
+        """Have a used worker replaced, unless one is on its way already."""
+        if any(each.killed for each in self.workers.values()) or not (alive := self._alive()):
+            return
+        worker = min(alive, key=lambda each: (len(each.leases), each.name))
+        worker.killed = True
+        yield from self._lose(worker.name)
+        yield Kill(worker.name, "a suspect record is tried alone in a fresh process")
+
+    def _grant(self, worker: Worker, want: Want) -> Iterator[Action]:
+        self.attempts += 1
+        attempt = (self.incarnation << 32) + self.attempts
+        poison = tuple(at for (split, at), count in self.deaths.items() if split == want.split and count >= DEATHS)
+        want = replace(want, work=replace(want.work, poison=poison)) if poison else want
+        self.wants[want.split] = want
+        self.granted[want.split] = Granting(worker.name, attempt, self.now)
+        worker.leases[want.split] = attempt
+        worker.fresh = False
+        yield Notify(Granted(want.split, attempt, worker.name))
+        yield self._lease(worker, want, attempt)
+
+    def _lease(self, worker: Worker, want: Want, attempt: int) -> Send:
+        layout = want.payload.block.layout.to_data() if want.payload is not None else None
+        work: Work = want.work
+        lease = Lease(want.split, attempt, want.job, want.epoch, work.to_data(), want.limit, want.depth, layout)
+        return Send(worker.name, lease, want.payload)
+
+    def why_waiting(self) -> str | None:
+        """In words, why nothing may be coming; None where workers are at work."""
+        if not self.workers:
+            return "there is no worker: none has connected yet, or all have died"
+        if not self._alive():
+            longest = max(self.now - each.heard for each in self.workers.values())
+            return f"no worker has said anything for {longest:.0f} s: a function may be stuck"
+        return None
+
+    def check(self) -> None:
+        """What holds at all times."""
+        for split, lease in self.granted.items():
+            assert split in self.wants, f"split {split} is leased and not wanted"
+            assert self.workers[lease.worker].leases[split] == lease.attempt, f"split {split} is leased to another"
+        held = [split for worker in self.workers.values() for split in worker.leases]
+        assert sorted(held) == sorted(self.granted), "a worker holds what was not granted"

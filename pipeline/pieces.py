@@ -1,0 +1,72 @@
+"""Pieces as they travel: the plain part in the message, the arrays as buffers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .blocks import Block, BlockLayout
+from .errors import MalformedMessage, from_data
+from .messages import Pieces
+from .work import Payload, Piece, Work, identities
+
+__all__ = ["block_from", "payload_buffers", "payload_from", "piece_buffers", "piece_from"]
+
+
+def piece_buffers(piece: Piece, work: Work) -> list[Any]:
+    """A piece's arrays: the block's buffer, the positions, and the identities unless the work tells them."""
+    if piece.block is None:
+        return []
+    buffers = [piece.block.buffer, piece.positions]
+    return buffers if work.origin else [*buffers, piece.identities]
+
+
+def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
+    """The piece that a worker sent; MalformedMessage where its parts do not fit one another."""
+    piece = Piece(message.first, message.next, last=message.last)
+    if message.next < message.first:
+        raise MalformedMessage(f"a piece from {message.first} to {message.next}")
+    if message.error is not None:
+        piece.error = from_data(message.error)
+    elif message.layout is not None:
+        if len(buffers) != (2 if work.origin else 3):
+            raise MalformedMessage(f"a piece with {len(buffers)} buffers")
+        piece.block = block_from(message.layout, buffers[0])
+        piece.positions = _numbers(buffers[1], np.int64, piece.block.rows)
+        if work.origin:
+            piece.identities = identities(work.origin, piece.positions)
+        else:
+            piece.identities = _numbers(buffers[2], np.uint64, 2 * piece.block.rows).reshape(-1, 2)
+    return piece
+
+
+def block_from(layout: list[Any], buffer: Any) -> Block:
+    """A block over a received buffer, its bounds checked: kernels will trust them."""
+    data = np.frombuffer(buffer, np.uint8)
+    if data.ctypes.data % 16:
+        data = data.copy()  # typed views need aligned memory
+    block = Block.over(BlockLayout.from_data(layout), data)
+    for column in block.columns:
+        column.check()
+    return block
+
+
+def payload_buffers(payload: Payload) -> list[Any]:
+    """The arrays of elements that are handed along."""
+    return [payload.block.buffer, payload.identities]
+
+
+def payload_from(layout: list[Any], buffers: Sequence[Any]) -> Payload:
+    """Elements that were handed along."""
+    block = block_from(layout, buffers[0])
+    return Payload(block, _numbers(buffers[1], np.uint64, 2 * block.rows).reshape(-1, 2))
+
+
+def _numbers(buffer: Any, dtype: type[Any], count: int) -> npt.NDArray[Any]:
+    data = np.frombuffer(buffer, np.uint8)
+    if data.nbytes != count * 8:
+        raise MalformedMessage(f"{data.nbytes} bytes where {count} numbers belong")
+    return data.copy().view(dtype) if data.ctypes.data % 8 else data.view(dtype)

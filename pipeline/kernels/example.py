@@ -4,8 +4,9 @@ The wire format is protobuf's (https://protobuf.dev/programming-guides/encoding/
 schema/example.proto. `program` is a parse specification as one int64 array (see `parsing.py`, which compiles it):
 a header, a hash table of feature keys, then one row a feature. `pool` is one int64 array that holds every column:
 feature f's part begins at rows * program[f's BEFORE], row after row. A part holds int64 values, float32 values
-(two a word), places of byte strings (start and length), or, for a feature of variable length, where in `data`
-its map entry begins and ends and how many values it has. Behind all parts there is a word of state a feature.
+(two a word), places of byte strings (start and length; -1 for a default), or, for a feature of variable length,
+where in `data` its map entry begins and ends and how many values it has. Behind all parts there is a word of state
+a feature.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .compile import inline, kernel
-from .crc import word32
+from .leaf import leaf, leaf_kernel
 
 __all__ = ["expand", "key_hash", "parse_many", "parse_one"]
 
@@ -25,8 +25,8 @@ Halves = npt.NDArray[np.uint32]
 # Kinds of list, by their field numbers in Feature. 0: a Feature that has none.
 BYTES, FLOAT, INT64 = 1, 2, 3
 
-# The header of a program.
-FEATURES, WIDTH, HASH_MASK, HASH_AT, ROWS_AT = 0, 1, 2, 3, 4
+# The header of a program, and its length.
+FEATURES, WIDTH, HASH_MASK, HASH_AT, ROWS_AT, HEADER = 0, 1, 2, 3, 4, 5
 
 # A feature's row in a program: its key (bytes, one a word), list kind, number of values (VARIABLE where that
 # varies), words a row in front of its part, the next feature of the same hash, its default value (NONE, or where).
@@ -43,11 +43,14 @@ ABSENT, FITS, UNFIT = 0, 1, 2
 # What a parse gives: OK, or MALFORMED bytes, or a feature that is MISSING or not what the specification says.
 OK, MALFORMED, MISSING, WRONG = 0, 1, 2, 3
 
+#: 64 bits take ten bytes of seven.
+LONGEST_VARINT = 10
+
 # Tags: field number times eight, plus wire type (0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes).
 FIELD_1_VARINT, FIELD_1, FIELD_1_FOUR, FIELD_2 = 8, 10, 13, 18
 
 
-@inline
+@leaf
 def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
     """A base-128 number and where it ends; -1 when it does not end in time."""
     value, shift = np.uint64(0), np.uint64(0)
@@ -61,19 +64,44 @@ def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
     return value, -1
 
 
-@inline
+@leaf
+def _varint_within(data: Bytes, at: int) -> tuple[np.uint64, int]:
+    """As `_varint`, where there are LONGEST_VARINT bytes: no step has to ask for the end."""
+    place = np.uint64(at)
+    value, shift = np.uint64(0), np.uint64(0)
+    for i in range(np.uint64(LONGEST_VARINT)):
+        byte = np.uint64(data[place + i])
+        value |= (byte & np.uint64(127)) << shift
+        if byte < np.uint64(128):
+            return value, at + np.int64(i) + 1
+        shift += np.uint64(7)
+    return value, -1
+
+
+@leaf
+def _word32(data: Bytes, at: np.uint64) -> np.uint32:
+    return np.uint32(
+        np.uint32(data[at])
+        | np.uint32(data[at + np.uint64(1)]) << np.uint32(8)
+        | np.uint32(data[at + np.uint64(2)]) << np.uint32(16)
+        | np.uint32(data[at + np.uint64(3)]) << np.uint32(24)
+    )
+
+
+@leaf
 def _field(data: Bytes, at: int, end: int) -> tuple[int, int, int]:
     """The next field: its tag, and where its content begins and ends; tag -1 for what is no field."""
     number, at = _varint(data, at, end)
     if at < 0 or number < np.uint64(8) or number >> np.uint64(32) != np.uint64(0):
         return -1, end, end
-    tag = np.int64(number)
+    # Not int(): that stays unsigned here, and numba turns signed with unsigned into float64.
+    tag: int = np.int64(number)  # type: ignore[assignment]
     wire = tag & 7
     if wire == 2:
         size, at = _varint(data, at, end)
         if at < 0 or size > np.uint64(end - at):
             return -1, end, end
-        return tag, at, at + np.int64(size)
+        return tag, at, at + np.int64(size)  # type: ignore[return-value]
     if wire == 0:
         _, after = _varint(data, at, end)
     else:
@@ -84,7 +112,7 @@ def _field(data: Bytes, at: int, end: int) -> tuple[int, int, int]:
     return tag, at, after
 
 
-@inline
+@leaf
 def _count_varints(data: Bytes, begin: int, end: int) -> int:
     """How many numbers end in data[begin:end]; -1 when the last one does not."""
     if end > begin and data[end - 1] >= 128:
@@ -95,15 +123,15 @@ def _count_varints(data: Bytes, begin: int, end: int) -> int:
     return count
 
 
-@inline
+@leaf
 def _int64s(data: Bytes, begin: int, end: int, limit: int, out: Words, base: int, count: int) -> int:
     """Decode packed numbers behind the `count` that are there already; the new count, -1 for a bad number."""
     if count >= limit:
         more = _count_varints(data, begin, end)
         return -1 if more < 0 else count + more
-    at = begin
+    at, safe = begin, end - LONGEST_VARINT
     while at < end:
-        value, at = _varint(data, at, end)
+        value, at = _varint_within(data, at) if at <= safe else _varint(data, at, end)
         if at < 0:
             return -1
         if count < limit:
@@ -112,18 +140,18 @@ def _int64s(data: Bytes, begin: int, end: int, limit: int, out: Words, base: int
     return count
 
 
-@inline
+@leaf
 def _floats(data: Bytes, begin: int, end: int, limit: int, out: Halves, base: int, count: int) -> int:
     """Copy packed floats, bit by bit, behind the `count` that are there already; the new count, -1 for a torn one."""
     if (end - begin) & 3:
         return -1
     size = (end - begin) >> 2
     for i in range(min(size, limit - count)):
-        out[np.uint64(base + count + i)] = word32(data, np.uint64(begin + 4 * i))
+        out[np.uint64(base + count + i)] = _word32(data, np.uint64(begin + 4 * i))
     return count + size
 
 
-@inline
+@leaf
 def _list(
     data: Bytes, begin: int, end: int, kind: int, limit: int, out: Words, halves: Halves, base: int, count: int
 ) -> int:
@@ -131,10 +159,10 @@ def _list(
     at = begin
     while at < end:
         tag, start, at = _field(data, at, end)
-        if kind == INT64 and (tag == FIELD_1 or tag == FIELD_1_VARINT):
+        if kind == INT64 and tag in (FIELD_1, FIELD_1_VARINT):
             count = _int64s(data, start, at, limit, out, base, count)
-        elif kind == FLOAT and (tag == FIELD_1 or tag == FIELD_1_FOUR):
-            count = _floats(data, start, at, limit, halves, 2 * base, count)
+        elif kind == FLOAT and tag in (FIELD_1, FIELD_1_FOUR):
+            count = _floats(data, start, at, limit, halves, base, count)
         elif kind == BYTES and tag == FIELD_1:
             if count < limit:
                 out[base + 2 * count], out[base + 2 * count + 1] = start, at - start
@@ -146,7 +174,15 @@ def _list(
     return count
 
 
-@inline
+@leaf
+def _base(kind: int, part: int, values: int) -> int:
+    """Where the value with `values` values before it stands: a half for floats, else a word."""
+    if kind == FLOAT:
+        return 2 * part + values
+    return part + (2 * values if kind == BYTES else values)
+
+
+@leaf
 def _values(
     data: Bytes, begin: int, end: int, wanted: int, limit: int, out: Words, halves: Halves, base: int
 ) -> tuple[int, int]:
@@ -177,7 +213,7 @@ def _values(
     return kind, count
 
 
-@kernel
+@leaf_kernel
 def key_hash(data: Bytes, begin: int, end: int) -> int:
     """FNV-1a, 32 bits, of data[begin:end] (http://www.isthe.com/chongo/tech/comp/fnv/)."""
     value = np.uint32(2166136261)
@@ -186,18 +222,18 @@ def key_hash(data: Bytes, begin: int, end: int) -> int:
     return np.int64(value)  # type: ignore[return-value]
 
 
-@inline
+@leaf
 def _is_key(data: Bytes, begin: int, end: int, program: Words, row: int) -> bool:
     key = program[row + KEY]
     if program[row + KEY_LENGTH] != end - begin:
         return False
-    for i in range(end - begin):
+    for i in range(end - begin):  # noqa: SIM110 - numba compiles no all() over a generator
         if program[key + i] != data[begin + i]:
             return False
     return True
 
 
-@inline
+@leaf
 def _find(data: Bytes, begin: int, end: int, program: Words, likely: int) -> int:
     """Which feature has the key data[begin:end]; -1 for none. `likely` is looked at first."""
     rows = program[ROWS_AT]
@@ -209,7 +245,7 @@ def _find(data: Bytes, begin: int, end: int, program: Words, likely: int) -> int
     return np.int64(feature)  # type: ignore[return-value]
 
 
-@inline
+@leaf
 def _entry(
     data: Bytes, begin: int, end: int, program: Words, pool: Words, halves: Halves, rows: int, row: int, likely: int
 ) -> int:
@@ -231,12 +267,7 @@ def _entry(
         place = part + SPAN * row
         pool[place], pool[place + 1], pool[place + 2] = begin, end, count
     else:
-        # Halves are counted from twice the base, so a row of floats begins at half a word where the size is odd.
-        base = part + row * (2 * size if wanted == BYTES else size)
-        if wanted == FLOAT:
-            kind, count = _values(data, begin, end, wanted, size, pool, halves[row * size :], part)
-        else:
-            kind, count = _values(data, begin, end, wanted, size, pool, halves, base)
+        kind, count = _values(data, begin, end, wanted, size, pool, halves, _base(wanted, part, row * size))
     if kind < 0:
         return -2
     fits = kind == wanted and (size == VARIABLE or count == size)
@@ -245,7 +276,7 @@ def _entry(
     return feature
 
 
-@inline
+@leaf
 def _features(
     data: Bytes, begin: int, end: int, program: Words, pool: Words, halves: Halves, rows: int, row: int
 ) -> bool:
@@ -264,7 +295,7 @@ def _features(
     return True
 
 
-@inline
+@leaf
 def _put_default(program: Words, spec: int, pool: Words, halves: Halves, rows: int, row: int) -> bool:
     """Fill in for a feature that the Example does not have; false when there is nothing to fill in."""
     size, part, default = program[spec + SIZE], rows * program[spec + BEFORE], program[spec + DEFAULT]
@@ -273,17 +304,16 @@ def _put_default(program: Words, spec: int, pool: Words, halves: Halves, rows: i
         return True
     if default == NONE:
         return False
-    for i in range(size):
-        if program[spec + KIND] == FLOAT:
-            halves[2 * part + row * size + i] = np.uint32(program[default + i])
-        elif program[spec + KIND] == INT64:
-            pool[part + row * size + i] = program[default + i]
+    kind, base = program[spec + KIND], _base(program[spec + KIND], part, row * size)
+    for i in range(2 * size if kind == BYTES else size):
+        if kind == FLOAT:
+            halves[base + i] = np.uint32(program[default + i])
         else:
-            pool[part + 2 * (row * size + i)] = -1
+            pool[base + i] = program[default + i]
     return True
 
 
-@inline
+@leaf
 def _example(
     data: Bytes, begin: int, end: int, program: Words, pool: Words, halves: Halves, rows: int, row: int
 ) -> tuple[int, int, int]:
@@ -308,7 +338,7 @@ def _example(
     return OK, 0, 0
 
 
-@kernel
+@leaf_kernel
 def parse_one(data: Bytes, program: Words, pool: Words) -> tuple[int, int, int, int]:
     """Parse one Example, all of `data`; (OK or what is wrong, 0, which feature, its state)."""
     pool[program[WIDTH] :] = ABSENT
@@ -316,7 +346,7 @@ def parse_one(data: Bytes, program: Words, pool: Words) -> tuple[int, int, int, 
     return code, 0, feature, state
 
 
-@kernel
+@leaf_kernel
 def parse_many(data: Bytes, splits: Words, program: Words, pool: Words) -> tuple[int, int, int, int]:
     """Parse Examples data[splits[i]:splits[i + 1]]; (OK or what is wrong, in which one, which feature, its state)."""
     rows = len(splits) - 1
@@ -332,7 +362,7 @@ def parse_many(data: Bytes, splits: Words, program: Words, pool: Words) -> tuple
     return OK, 0, 0, 0
 
 
-@kernel
+@leaf_kernel
 def expand(data: Bytes, kind: int, spans: Words, splits: Words, out: Words) -> int:
     """Decode a feature of variable length whose `spans` a parse has left; the first bad row, or -1.
 
@@ -341,11 +371,8 @@ def expand(data: Bytes, kind: int, spans: Words, splits: Words, out: Words) -> i
     halves = out.view(np.uint32)
     for row in range(len(splits) - 1):
         begin, end = spans[SPAN * row], spans[SPAN * row + 1]
-        first, size = splits[row], splits[row + 1] - splits[row]
-        if kind == FLOAT:
-            found, _ = _values(data, begin, end, kind, size, out, halves[first:], 0)
-        else:
-            found, _ = _values(data, begin, end, kind, size, out, halves, 2 * first if kind == BYTES else first)
+        size = splits[row + 1] - splits[row]
+        found, _ = _values(data, begin, end, kind, size, out, halves, _base(kind, 0, splits[row]))
         if found < 0:
             return row
     return -1

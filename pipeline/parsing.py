@@ -1,0 +1,136 @@
+"""Parsing serialized tf.train.Examples into arrays, one or many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InvalidArgumentError
+from .features import FixedLenFeature, VarLenFeature
+from .parser import Parser, Spec
+
+__all__ = ["parse_column", "parse_example", "parse_single_example"]
+
+
+def parse_single_example(
+    serialized: bytes,
+    features: Mapping[str, Spec],
+    example_names: str | None = None,
+    name: str | None = None,
+) -> dict[str, Any]:
+    """One serialized tf.train.Example as a dict of its features.
+
+    A FixedLenFeature gives an array of its shape and dtype: a NumPy scalar or `bytes` for shape (), an array of
+    objects for other shapes of bytes. A VarLenFeature gives a SparseTensor of rank 1. Of repeated keys the last one
+    counts, keys that `features` does not name are skipped, and empty bytes are an Example without features.
+    `example_names` is how errors call this Example; `name` is there for tf.data's sake and does nothing.
+
+    >>> from headrace.pipeline.features import make_example
+    >>> parse_single_example(make_example({"label": 3, "text": "ab"}), {"text": FixedLenFeature((), bytes)})
+    {'text': b'ab'}
+
+    Raises InvalidArgumentError, which says what is wrong with the specification, with the bytes, or with one feature:
+    it is missing and has no default, holds another number or kind of values, or one that the dtype does not hold.
+    """
+    if not isinstance(serialized, bytes):
+        raise InvalidArgumentError(f"serialized is {type(serialized).__name__}: an Example comes as bytes")
+    return _parser(features).one(serialized, "the Example" if example_names is None else str(example_names))
+
+
+def parse_example(
+    serialized: Sequence[bytes] | npt.NDArray[Any],
+    features: Mapping[str, Spec],
+    example_names: Sequence[str] | None = None,
+    name: str | None = None,
+) -> dict[str, Any]:
+    """Many serialized tf.train.Examples as a dict of columns.
+
+    As `parse_single_example`, with a first dimension for the Examples: arrays [n, *shape], and SparseTensors of
+    rank 2, whose second length is that of the longest row. `example_names` has one name for each Example.
+
+    >>> from headrace.pipeline.features import make_example
+    >>> rows = [make_example({"x": [1.5, 2.5]}), make_example({})]
+    >>> parse_example(rows, {"x": FixedLenFeature([2], "float32", default_value=[0, 0])})["x"].tolist()
+    [[1.5, 2.5], [0.0, 0.0]]
+
+    Raises InvalidArgumentError.
+    """
+    rows = _rows(serialized)
+    if example_names is not None and len(example_names) != len(rows):
+        raise InvalidArgumentError(f"{len(example_names)} example_names for {len(rows)} Examples: give one for each")
+    splits = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=splits[1:])
+    return _parser(features).many(np.frombuffer(b"".join(rows), np.uint8), splits, example_names)
+
+
+def parse_column(
+    data: npt.NDArray[np.uint8], splits: npt.NDArray[np.int64], features: Mapping[str, Spec]
+) -> dict[str, Any]:
+    """As `parse_example`, for Examples in one buffer: number i is data[splits[i]:splits[i + 1]].
+
+    `data` is uint8, `splits` is int64 [n + 1] for n Examples.
+
+    >>> from headrace.pipeline.features import make_example
+    >>> one = make_example({"x": 7})
+    >>> data, splits = np.frombuffer(one + one, np.uint8), np.array([0, len(one), 2 * len(one)])
+    >>> parse_column(data, splits, {"x": FixedLenFeature((), "int32")})
+    {'x': array([7, 7], dtype=int32)}
+
+    Raises InvalidArgumentError.
+    """
+    if data.ndim != 1 or data.dtype != np.uint8 or splits.ndim != 1 or not len(splits):
+        raise InvalidArgumentError("parse_column takes data, uint8 [bytes], and splits, int64 [Examples + 1]")
+    # The kernel is compiled once, for read-only bytes: `bytes` give no others.
+    data = np.ascontiguousarray(data).view()
+    data.flags.writeable = False
+    return _parser(features).many(data, np.ascontiguousarray(splits, np.int64))
+
+
+def _rows(serialized: Any) -> list[bytes]:
+    if isinstance(serialized, (bytes, str)):
+        raise InvalidArgumentError("parse_example takes a sequence of Examples: use parse_single_example for one")
+    if isinstance(serialized, np.ndarray) and (serialized.dtype != object or serialized.ndim != 1):
+        # Strings of fixed length have lost the zero bytes at their ends.
+        raise InvalidArgumentError(
+            f"serialized is {serialized.dtype} of shape {serialized.shape}: use a list or a 1-D object array of bytes"
+        )
+    rows = list(serialized)
+    for i, row in enumerate(rows):
+        if not isinstance(row, bytes):
+            raise InvalidArgumentError(f"serialized[{i}] is {type(row).__name__}: an Example comes as bytes")
+    return rows
+
+
+#: Parsers by the identity of the dict that they were made from, which is kept so that its id stays its own, with
+#: its content then, since a dict can change.
+_PARSERS: dict[int, tuple[Mapping[str, Spec], tuple[tuple[str, Spec], ...], Parser]] = {}
+
+#: The most parsers that are kept.
+PARSERS_KEPT = 128
+
+
+def _parser(features: Mapping[str, Spec]) -> Parser:
+    kept = _PARSERS.get(id(features))
+    if kept is not None and kept[1] == tuple(features.items()):
+        return kept[2]
+    _check(features)
+    content = tuple(features.items())
+    # A function that writes its dict anew in every call finds the parser by content.
+    parser = next((each for _, known, each in list(_PARSERS.values()) if known == content), None) or Parser(features)
+    if len(_PARSERS) >= PARSERS_KEPT:
+        _PARSERS.clear()
+    _PARSERS[id(features)] = features, content, parser
+    return parser
+
+
+def _check(features: Mapping[str, Spec]) -> None:
+    if not isinstance(features, Mapping) or not features:
+        raise InvalidArgumentError(f"features is {features!r}: name at least one, as in {{'x': FixedLenFeature(...)}}")
+    for name, spec in features.items():
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"a feature's name must be str, {name!r} is not")
+        if not isinstance(spec, (FixedLenFeature, VarLenFeature)):
+            raise InvalidArgumentError(f"feature {name!r} is {spec!r}: use FixedLenFeature or VarLenFeature")

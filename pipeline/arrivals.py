@@ -28,6 +28,7 @@ class Arrivals:
     watermark: int = field(init=False)  #: All input positions before this one are covered.
     complete: bool = False
     consumed: int = field(init=False)  #: All elements before this position were handed on.
+    waiting_bytes: int = 0  #: About how much arrived and was not handed on.
     _queue: deque[_Run | tuple[Failed, int]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
@@ -37,9 +38,12 @@ class Arrivals:
         """Take the next piece; it must begin at the watermark."""
         assert piece.first == self.watermark, "pieces come in order"
         if piece.block is not None and piece.identities is not None and piece.positions is not None:
-            self._queue.append((self.store.add(piece.block, piece.identities), piece.positions))
+            self._queue.append(
+                (self.store.add(piece.block, piece.identities, self.job.inputs is not None), piece.positions)
+            )
         elif piece.error is not None:
             self._queue.append((Failed(piece.error), piece.first))
+        self.waiting_bytes += piece.nbytes
         self.watermark = piece.next
         stop = self.job.work.stop
         self.complete = piece.last or (stop is not None and piece.next >= stop)
@@ -56,6 +60,7 @@ class Arrivals:
         handles, positions = first
         if len(handles) > limit:
             self._queue.appendleft((handles[limit:], positions[limit:]))
+        self.waiting_bytes = max(0, self.waiting_bytes - self.store.nbytes_of(handles[:limit])) if self._queue else 0
         self._advance()
         return handles[:limit]
 

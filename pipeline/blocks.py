@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from .columns import Arena, Array, Column, Layout, column_of, layout_of
-from .errors import InvalidArgumentError, MalformedMessage
+from .errors import InvalidArgumentError, MalformedMessage, ResourceExhaustedError
 from .structure import Element, Structure, flatten
 
-__all__ = ["Block", "BlockBuilder", "BlockLayout"]
+__all__ = ["MAX_ROWS", "Block", "BlockBuilder", "BlockLayout"]
+
+#: The most elements in one block.
+MAX_ROWS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,15 @@ class BlockLayout:
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> BlockLayout:
-        """Back from `to_data`."""
-        structure, rows, columns = data
-        return cls(Structure.from_data(structure), rows, tuple(Layout.from_data(each) for each in columns))
+        """Back from `to_data`; MalformedMessage for what cannot be."""
+        try:
+            structure, rows, columns = data
+            layouts = tuple(Layout.from_data(each) for each in columns)
+        except (TypeError, ValueError) as error:
+            raise MalformedMessage(f"a block that is none: {error}") from error
+        if type(rows) is not int or not 0 <= rows <= MAX_ROWS:
+            raise MalformedMessage(f"a block of {rows!r} elements: 0 to {MAX_ROWS} can be")
+        return cls(Structure.from_data(structure), rows, layouts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,13 +76,23 @@ class Block:
         """One element; its arrays are views of the buffer where they can be."""
         return self.structure.pack([each.get(row) for each in self.columns])
 
+    def components(self) -> Iterator[tuple[Any, ...]]:
+        """The components of one element after the other."""
+        return zip(*self.columns, strict=True) if self.columns else iter([()] * self.rows)
+
     def __iter__(self) -> Iterator[Element]:
-        return map(self.element, range(self.rows))
+        return map(self.structure.packer(), self.components())
 
     @classmethod
     def of_layout(cls, layout: BlockLayout) -> Block:
-        """A new one with room for the content, not filled."""
-        return cls.over(layout, np.empty(layout.nbytes, np.uint8))
+        """A new one with room for the content, not filled; ResourceExhaustedError where memory has none."""
+        try:
+            buffer = np.empty(layout.nbytes, np.uint8)
+        except (MemoryError, ValueError):
+            raise ResourceExhaustedError(
+                f"a block of {layout.rows} elements would take {layout.nbytes:,} bytes"
+            ) from None
+        return cls.over(layout, buffer)
 
     @classmethod
     def over(cls, layout: BlockLayout, buffer: Array) -> Block:
@@ -85,9 +104,9 @@ class Block:
         return cls(layout.structure, layout.rows, columns, buffer)
 
     @classmethod
-    def of_columns(cls, structure: Structure, columns: Sequence[Column]) -> Block:
-        """A block with a copy of these columns in one buffer."""
-        block = cls.of_layout(BlockLayout(structure, len(columns[0]), tuple(each.layout for each in columns)))
+    def of_columns(cls, structure: Structure, rows: int, columns: Sequence[Column]) -> Block:
+        """A block with a copy of these columns of so many rows in one buffer."""
+        block = cls.of_layout(BlockLayout(structure, rows, tuple(each.layout for each in columns)))
         for new, old in zip(block.columns, columns, strict=True):
             for to, source in zip(new.arrays, old.arrays, strict=True):
                 to[...] = source
@@ -113,7 +132,7 @@ class BlockBuilder:
     def __init__(self) -> None:
         self.nbytes = 0
         self._structure: Structure | None = None
-        self._kinds: list[tuple[Any, ...]] = []
+        self._kinds: list[Any] = []
         self._rows: list[list[Any]] = []
 
     def __len__(self) -> int:
@@ -121,12 +140,19 @@ class BlockBuilder:
 
     def add(self, components: list[Any], structure: Structure) -> bool:
         """Take one more element; False, and nothing is taken, where it does not fit the ones before."""
-        kinds = [_kind(each) for each in components]
-        if self._rows and (structure != self._structure or kinds != self._kinds):
+        kinds: list[Any] = []
+        nbytes = 0
+        for each in components:
+            kind = type(each)
+            # A scalar's class stands for dtype and rank.
+            kinds.append((each.dtype, each.ndim) if kind is np.ndarray else kind)
+            nbytes += each.nbytes if kind is np.ndarray else len(each) if kind is bytes else 8
+        if not self._rows:
+            self._structure, self._kinds = structure, kinds
+        elif kinds != self._kinds or (structure is not self._structure and structure != self._structure):
             return False
-        self._structure, self._kinds = structure, kinds
         self._rows.append(components)
-        self.nbytes += sum(_size(each) for each in components)
+        self.nbytes += nbytes
         return True
 
     def build(self) -> Block:
@@ -140,11 +166,3 @@ class BlockBuilder:
         block = Block(self._structure, len(self._rows), filled, arena.buffer)
         self._rows, self.nbytes = [], 0
         return block
-
-
-def _kind(component: Any) -> tuple[Any, ...]:
-    return (bytes, 0) if isinstance(component, bytes) else (component.dtype, component.ndim)
-
-
-def _size(component: Any) -> int:
-    return len(component) if isinstance(component, bytes) else int(component.nbytes)

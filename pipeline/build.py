@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import TypeAlias
 
 from .cardinality import cardinality
-from .feeds import Cut, Feed, FileFeed, HandedFeed, RowFeed
+from .feeds import Feed, FileFeed, HandedFeed, RowFeed
 from .nodes import Batch, Configured, Node, PaddedBatch, Prefetch, Repeat, Shuffle, Skip, Take
 from .operators.batch import BatchOperator
 from .operators.counting import RepeatOperator, SkipOperator, TakeOperator
-from .operators.protocol import Operator
+from .operators.protocol import Operator, Signal
 from .operators.shuffle import ShuffleOperator
 from .padding import Padding
 from .seeds import derive
@@ -36,9 +36,8 @@ class Settings:
     seed: int
     epoch: int
     stream: Streams
-    cut: Cut
+    cut: Callable[[Node, str], Sequence[int | None] | Signal]  #: Where a leaf's file may be cut; PENDING if not known.
     rows_each: Callable[[int], int]  #: From a leaf's rows to how many make one job.
-    handed_each: int = 64
     buffer_bytes: int = BUFFER_BYTES
 
 
@@ -65,10 +64,11 @@ def build(node: Node, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
 def _feed(segment: Segment, to: Settings, passes: tuple[int, ...]) -> Feed:
     if segment.leaf is None:
         assert segment.input is not None, "a segment has a leaf or an input"
-        return HandedFeed(segment.path, build(segment.input, to, passes), to.store, to.handed_each)
+        return HandedFeed(segment.path, build(segment.input, to, passes), to.store)
     leaf = (segment.leaf.height,)
     if segment.input is not None:
-        return FileFeed(segment.path, build(segment.input, to, passes), to.store, leaf, passes, to.cut)
+        node, names = segment.leaf, build(segment.input, to, passes)
+        return FileFeed(segment.path, names, to.store, leaf, passes, lambda path: to.cut(node, path))
     count = cardinality(segment.leaf)
     return RowFeed(segment.path, derive("leaf", list(leaf), list(passes)), count, to.rows_each(count))
 

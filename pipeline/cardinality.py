@@ -59,8 +59,7 @@ def _(node: Map | Shuffle | Prefetch | Configured) -> int:
 
 @cardinality.register
 def _(node: Filter) -> int:
-    known = cardinality(node.source)
-    return known if known == 0 else UNKNOWN_CARDINALITY
+    return UNKNOWN_CARDINALITY
 
 
 @cardinality.register

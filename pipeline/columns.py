@@ -17,8 +17,10 @@ elements' shapes, whose products are the differences of `rows`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +33,10 @@ __all__ = ["Arena", "Column", "Layout", "aligned", "column_of", "layout_of"]
 
 Array: TypeAlias = npt.NDArray[Any]
 _ALIGN = 64
+#: What NumPy can have.
+MAX_RANK = 32
+#: No element has more items than this, and no two lengths of its shape multiply to more.
+MAX_ITEMS = 1 << 48
 _I64 = np.dtype(np.int64)
 _U8 = np.dtype(np.uint8)
 
@@ -63,7 +69,7 @@ class Layout:
     @property
     def nbytes(self) -> int:
         """Memory for all of them, each on its own cache line."""
-        return sum(aligned(dtype.itemsize * int(np.prod(shape, dtype=np.int64))) for dtype, shape in self.arrays)
+        return sum(aligned(dtype.itemsize * math.prod(shape)) for dtype, shape in self.arrays)
 
     def to_data(self) -> list[Any]:
         """As plain data, for a message."""
@@ -73,14 +79,28 @@ class Layout:
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Layout:
         """Back from `to_data`; what cannot be is refused."""
-        name, rank, values, splits, rows = data
         try:
+            name, rank, values, splits, rows = data
             layout = cls(as_dtype(name), rank, tuple(values), splits, rows)
-        except TypeError as error:
-            raise MalformedMessage(f"a column of dtype {name!r}") from error
-        if min([0, rank, *layout.values, *(each for each in (splits, rows) if each is not None)]) < 0:
-            raise MalformedMessage(f"a column with a negative length: {data!r}")
+            native = layout.dtype is bytes or np.dtype(name).isnative
+        except (TypeError, ValueError) as error:
+            raise MalformedMessage(f"a column that is none: {data!r}") from error
+        if not native or not layout._is_a_form():
+            raise MalformedMessage(f"a column of no form that there is: {data!r}")
         return layout
+
+    def _is_a_form(self) -> bool:
+        """Whether the arrays are those of one line of the module's table."""
+        bounds = [each for each in (self.splits, self.rows) if each is not None]
+        if not all(type(each) is int for each in (self.rank, *self.values, *bounds)):
+            return False
+        if not 0 <= self.rank <= MAX_RANK or min(self.values, default=0) < 0 or min(bounds, default=1) < 1:
+            return False
+        if self.dtype is bytes:
+            return self.splits is not None and (self.rows is not None) == (self.rank > 0) and len(self.values) == 1
+        if self.rows is not None:
+            return self.splits is None and len(self.values) == 1
+        return self.splits is None and len(self.values) == self.rank + 1
 
 
 class Arena:
@@ -96,7 +116,7 @@ class Arena:
 
     def cut(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
         """The next array; MalformedMessage when the buffer is too short for it."""
-        size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        size = dtype.itemsize * math.prod(shape)
         if self.used + size > self.buffer.nbytes:
             raise MalformedMessage(f"a buffer of {self.buffer.nbytes} bytes is too short for its columns")
         piece = self.buffer[self.used : self.used + size].view(dtype).reshape(shape)
@@ -168,6 +188,24 @@ class Column:
         out[:] = [self._string(item) for item in range(low, high)]
         return out.reshape(self.shape_of(row))
 
+    def __iter__(self) -> Iterator[Any]:
+        if self.dense:
+            return iter(self.values)
+        if self.rows is None and self.splits is not None:
+            return _strings(self.values, self.splits)
+        return map(self.get, range(len(self)))
+
+    def sizes(self, rows: Array) -> Array:
+        """Bytes of content of these elements, the same however they are laid out."""
+        if self.dense:
+            return np.full(len(rows), self.values.dtype.itemsize * math.prod(self.values.shape[1:]), np.int64)
+        low, high = rows, rows + 1
+        if self.rows is not None:
+            low, high = self.rows[low], self.rows[high]
+        if self.splits is not None:
+            low, high = self.splits[low], self.splits[high]
+        return (high - low) * self.values.dtype.itemsize
+
     def _string(self, item: int) -> bytes:
         assert self.splits is not None
         return self.values[self.splits[item] : self.splits[item + 1]].tobytes()
@@ -178,18 +216,25 @@ class Column:
         for name, bounds in (("splits", self.splits), ("rows", self.rows)):
             if bounds is None:
                 continue
-            if not len(bounds) or bounds[0] != 0 or bounds[-1] != items or (np.diff(bounds) < 0).any():
+            # Compared, not subtracted: differences of hostile bounds wrap around.
+            if not len(bounds) or bounds[0] != 0 or bounds[-1] != items or (bounds[1:] < bounds[:-1]).any():
                 raise MalformedMessage(f"a column whose {name} do not fit its {items} items")
             items = len(bounds) - 1
-        if (
-            self.rows is not None
-            and self.shapes is not None
-            and (
-                (self.shapes < 0).any()
-                or (np.prod(self.shapes, axis=1, dtype=np.int64, initial=1) != np.diff(self.rows)).any()
-            )
-        ):
+        if self.rows is not None and self.shapes is not None and not _shapes_fit(self.shapes, self.rows):
             raise MalformedMessage("a column whose shapes do not fit its rows")
+
+
+def _shapes_fit(shapes: Array, rows: Array) -> bool:
+    # As floats, which grow where integers wrap around; a length beside a 0 counts, too.
+    sizes = np.prod(np.maximum(shapes, 1), axis=1, dtype=np.float64)
+    if (shapes < 0).any() or (sizes >= MAX_ITEMS).any():
+        return False
+    return bool((np.prod(shapes, axis=1, dtype=np.int64) == rows[1:] - rows[:-1]).all())
+
+
+def _strings(values: Array, splits: Array) -> Iterator[bytes]:
+    content, bounds = values.data, splits.tolist()
+    return (content[low:high].tobytes() for low, high in pairwise(bounds))
 
 
 def _dtype_and_rank(component: Any) -> tuple[DType, int]:
@@ -229,8 +274,9 @@ def _bounds(out: Array, lengths: Sequence[int]) -> None:
 def layout_of(components: Sequence[Any]) -> Layout:
     """How these components, of one dtype and rank, are best laid out."""
     dtype, rank = _dtype_and_rank(components[0])
-    if any(_dtype_and_rank(each) != (dtype, rank) for each in components):
-        raise InvalidArgumentError("components of one column differ in dtype or rank")
+    if rank or len(set(map(type, components))) > 1:
+        if any(_dtype_and_rank(each) != (dtype, rank) for each in components):
+            raise InvalidArgumentError("components of one column differ in dtype or rank")
     count = len(components)
     if dtype is bytes:
         if rank == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
@@ -23,6 +24,8 @@ from .structure import Element
 
 __all__ = ["AUTOTUNE", "Dataset", "Options", "TFRecordDataset", "TextLineDataset"]
 
+#: The largest count or seed.
+MOST = (1 << 63) - 1
 #: Leave a number to headrace.
 AUTOTUNE = -1
 
@@ -92,7 +95,7 @@ class Dataset:
         Raises (when iterated):
             InvalidArgumentError: nothing matches.
         """
-        return Dataset(sources.list_files(file_pattern, shuffle is None or shuffle, seed))
+        return Dataset(sources.list_files(file_pattern, shuffle is None or shuffle, Dataset._seed_given(seed)))
 
     # What happens to it.
 
@@ -133,7 +136,7 @@ class Dataset:
         The order is new in every epoch and pass, also with a seed; `reshuffle_each_iteration=False` keeps one.
         """
         size = self._count("buffer_size", buffer_size, least=1)
-        return Dataset(Shuffle(self.node, size, seed, reshuffle_each_iteration is not False))
+        return Dataset(Shuffle(self.node, size, self._seed_given(seed), reshuffle_each_iteration is not False))
 
     def batch(
         self,
@@ -169,7 +172,9 @@ class Dataset:
                [3, 3, 3]], dtype=int32)]
         """
         size = self._count("batch_size", batch_size, least=1)
-        return Dataset(PaddedBatch(self.node, size, bool(drop_remainder), *padding_arguments(padded_shapes, padding_values)))
+        return Dataset(
+            PaddedBatch(self.node, size, bool(drop_remainder), *padding_arguments(padded_shapes, padding_values))
+        )
 
     def repeat(self, count: int | None = None, name: str | None = None) -> Dataset:
         """The data `count` times over; None or -1 is for ever."""
@@ -185,12 +190,14 @@ class Dataset:
 
     def prefetch(self, buffer_size: int | None, name: str | None = None) -> Dataset:
         """The same elements; at the end of a pipeline, `buffer_size` of them wait ready at the trainer."""
-        size = AUTOTUNE if buffer_size is None else self._count("buffer_size", buffer_size)
+        size = AUTOTUNE if buffer_size is None else self._count("buffer_size", buffer_size, least=AUTOTUNE)
         return Dataset(Prefetch(self.node, size))
 
     def with_options(self, options: Options, name: str | None = None) -> Dataset:
         """The same pipeline under these options."""
-        return Dataset(Configured(self.node, options.seed, options.buffer_bytes))
+        given = options.buffer_bytes
+        limit = None if given is None else self._count("buffer_bytes", given, least=1)
+        return Dataset(Configured(self.node, self._seed_given(options.seed), limit))
 
     # What it is.
 
@@ -260,14 +267,19 @@ class Dataset:
         return iter(self)
 
     @staticmethod
-    def _count(name: str, value: int, least: int | None = None) -> int:
+    def _count(name: str, value: Any, least: int | None = None) -> int:
         try:
-            number = int(np.asarray(value).item()) if isinstance(value, np.ndarray) else value.__index__()
-        except (AttributeError, TypeError, ValueError):
+            number = operator.index(value)
+        except TypeError:
             raise InvalidArgumentError(f"{name} is {value!r}: it must be a whole number") from None
-        if least is not None and number < least:
-            raise InvalidArgumentError(f"{name} is {number}: it must be at least {least}")
+        least = -MOST if least is None else least
+        if not least <= number <= MOST:
+            raise InvalidArgumentError(f"{name} is {number}: it must be at least {least} and at most {MOST}")
         return number
+
+    @classmethod
+    def _seed_given(cls, seed: int | None) -> int | None:
+        return None if seed is None else cls._count("seed", seed)
 
 
 class TFRecordDataset(Dataset):

@@ -6,13 +6,15 @@ the order is that in which tf.data would read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
-from .operators.protocol import Failed, Find, Keep, Operator, Signal, State
+from .errors import InvalidArgumentError
+from .operators.protocol import NOTHING, Failed, Find, Keep, Operator, Signal, State
 from .seeds import derive
 from .store import Handles, Store
 from .work import Payload, Work
@@ -30,6 +32,9 @@ class Job:
 
 #: The boundaries at which a file is cut, from its name; PENDING while they are not known.
 Cut: TypeAlias = Callable[[str], "Sequence[int | None] | Signal"]
+
+HANDED_BYTES = 4 << 20
+HANDED_MOST = 4096
 
 
 @dataclass(slots=True)
@@ -81,7 +86,10 @@ class FileFeed:
                 got = self.names.pull(1)
                 if not isinstance(got, np.ndarray):
                     return got
-                self.file = self._open(got)
+                opened = self._open(got)
+                if isinstance(opened, Failed):
+                    return opened
+                self.file = opened
             path, origin = self.file
             bounds = self.cut(path)
             if isinstance(bounds, Signal):
@@ -91,11 +99,13 @@ class FileFeed:
             self.file = None
         return Job(self.pieces.pop(0))
 
-    def _open(self, handle: Handles) -> tuple[str, int]:
+    def _open(self, handle: Handles) -> tuple[str, int] | Failed:
         name = self.store.gather(handle).element(0)
         outer = self.store.identities(handle)[0].tolist()
         self.store.release(handle)
-        path = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+        if not isinstance(name, bytes):
+            return Failed(InvalidArgumentError(f"file names must be text, one an element, not {name!r}"))
+        path = os.fsdecode(name)
         return path, derive("file", list(self.leaf), list(self.passes), outer)
 
     def close(self) -> None:
@@ -120,33 +130,39 @@ class FileFeed:
 
 @dataclass(slots=True)
 class HandedFeed:
-    """Elements that a stateful operator put in order, handed along `size` at a time."""
+    """Elements that a stateful operator put in order, handed along a few at a time: about HANDED_BYTES of them."""
 
     segment: tuple[int, ...]
     source: Operator
     store: Store
-    size: int
+    size: int = 1  #: How many to hand along together, learnt from the ones before.
+    rest: Handles = field(default_factory=lambda: NOTHING)  #: What came with the last ones and is of another structure.
 
     def next(self) -> Job | Signal | Failed:
         """The next few elements."""
-        got = self.source.pull(self.size)
-        return self.job(got) if isinstance(got, np.ndarray) else got
-
-    def job(self, inputs: Handles) -> Job:
-        """Work on these elements."""
-        return Job(Work(self.segment, 0, 0, len(inputs)), inputs)
+        got = self.rest if len(self.rest) else self.source.pull(self.size)
+        if not isinstance(got, np.ndarray):
+            return got
+        count = self.store.alike(got)
+        got, self.rest = got[:count], got[count:]
+        each = self.store.nbytes_of(got) // len(got)
+        self.size = max(1, min(HANDED_MOST, 2 * self.size, HANDED_BYTES // max(1, each)))
+        return Job(Work(self.segment, 0, 0, len(got)), got)
 
     def close(self) -> None:
         """Close what feeds it."""
+        self.store.release(self.rest)
+        self.rest = NOTHING
         self.source.close()
 
     def snapshot(self, keep: Keep) -> State:
         """Where the input was left."""
-        return {"source": self.source.snapshot(keep)}
+        return {"source": self.source.snapshot(keep), "rest": keep(self.rest)}
 
     def restore(self, state: State, find: Find) -> None:
         """Go on there."""
         self.source.restore(state["source"], find)
+        self.rest = find(state["rest"])
 
 
 Feed: TypeAlias = RowFeed | FileFeed | HandedFeed

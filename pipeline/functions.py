@@ -7,7 +7,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +20,8 @@ from .structure import Element
 
 __all__ = ["UserFunction", "failure", "load_function", "ship_function"]
 
+_OURS = __name__.rpartition(".")[0] + "."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserFunction:
@@ -28,7 +30,6 @@ class UserFunction:
     call: Callable[..., Any]
     name: str
     wants_rng: bool
-    traceback: bool = field(default=True, repr=False)
 
     @classmethod
     def of(cls, call: Callable[..., Any], operator: str) -> UserFunction:
@@ -45,8 +46,9 @@ class UserFunction:
 
     def __call__(self, element: Element, rng: Callable[[], np.random.Generator]) -> Any:
         """Apply it: plain tuples spread over the arguments; named tuples, dicts and arrays are one argument."""
-        arguments = element if type(element) is tuple else (element,)
-        return self.call(*arguments, rng=rng()) if self.wants_rng else self.call(*arguments)
+        if type(element) is not tuple:
+            return self.call(element, rng=rng()) if self.wants_rng else self.call(element)
+        return self.call(*element, rng=rng()) if self.wants_rng else self.call(*element)
 
 
 def failure(function: UserFunction, error: BaseException) -> HeadraceError:
@@ -55,9 +57,10 @@ def failure(function: UserFunction, error: BaseException) -> HeadraceError:
         return error
     text = str(error)
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    # The first frame is ours, where the function is called.
-    frames = traceback.format_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
-    wrapped = FunctionError(function.name, reason, "".join(frames))
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_OURS):
+        trace = trace.tb_next  # where we call the function: nothing of the user's
+    wrapped = FunctionError(function.name, reason, "".join(traceback.format_exception(type(error), error, trace)))
     wrapped.__cause__ = error
     return wrapped
 

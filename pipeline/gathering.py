@@ -27,9 +27,7 @@ def gather_block(blocks: Sequence[Block], which: Array, rows: Array, fold: int |
         if other.kind != first.kind:
             raise InvalidArgumentError(unlike(first, other))
     names = first.structure.names()
-    picks = [
-        _Pick.of(names[i], [block.columns[i] for block in blocks], which, rows) for i in range(len(first.columns))
-    ]
+    picks = [_Pick.of(names[i], [block.columns[i] for block in blocks], which, rows) for i in range(len(first.columns))]
     count = len(which) if fold is None else len(which) // fold
     out = Block.of_layout(BlockLayout(first.structure, count, tuple(pick.layout(fold) for pick in picks)))
     for pick, column in zip(picks, out.columns, strict=True):

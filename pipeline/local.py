@@ -14,9 +14,9 @@ from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
 from .errors import FailedPreconditionError, OutOfRangeError
 from .feeds import Feed, Job, payload_of
 from .nodes import Node
-from .operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
+from .operators.protocol import NOTHING, Failed, Find, Keep, Operator, Pulled, Signal, State
 from .segment import Segment, execute
-from .store import Store
+from .store import Handles, Store
 from .structure import Element
 from .work import Appetite, Piece
 
@@ -49,22 +49,25 @@ class LocalStream(Operator):
                 job = self.feed.next()
                 if not isinstance(job, Job):
                     return job
-                self._start(job)
-            assert self.arrivals is not None
+                self.arrivals = Arrivals(job, self.settings.store)
             got = self.arrivals.pop(limit)
             if got is not None:
                 return got
             if self.arrivals.spent:
                 self._finish()
-            elif self.pieces is not None:
-                self.arrivals.add(next(self.pieces))
+            else:
+                self._compute(self.arrivals)
 
-    def _start(self, job: Job) -> None:
-        to = self.settings
-        self.arrivals = Arrivals(job, to.store)
-        self.pieces = execute(
-            self.segment, job.work, payload_of(to.store, job.inputs), to.seed, to.epoch, self.appetite
-        )
+    def _compute(self, arrivals: Arrivals) -> None:
+        """The next piece. Where Ctrl-C came in between, the next call computes from the last piece on again."""
+        to, job = self.settings, arrivals.job
+        if self.pieces is None:
+            work = job.work.after(arrivals.watermark)
+            payload = payload_of(to.store, job.inputs)
+            self.pieces = execute(self.segment, work, payload, to.seed, to.epoch, self.appetite)
+        pieces, self.pieces = self.pieces, None
+        arrivals.add(next(pieces))
+        self.pieces = pieces
 
     def _finish(self) -> None:
         if self.arrivals is not None:
@@ -101,12 +104,13 @@ class LocalIterator(Iterator[Element]):
             seed,
             epoch,
             stream=lambda segment, feed: LocalStream(segment, feed, settings),
-            cut=lambda path: (0, None),
+            cut=lambda leaf, path: (0, None),
             rows_each=lambda rows: max(1, rows),
             buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
         )
         self._operator: Operator = build(node, settings)
         self._ready: Iterator[Element] = iter(())
+        self._rest = NOTHING  #: Of what was pulled last: what is of another structure than the elements before.
         self._ahead = 1
         self._ended = False
 
@@ -118,12 +122,10 @@ class LocalIterator(Iterator[Element]):
             return element
         if self._ended:
             raise StopIteration
-        got = self._operator.pull(self._ahead)
+        got = self._rest if len(self._rest) else self._operator.pull(self._ahead)
         if isinstance(got, np.ndarray):
             self._ahead = min(MOST_AHEAD, 2 * self._ahead)
-            block = self._store.whole(got) or self._store.gather(got)
-            self._store.release(got)
-            self._ready = delivered(block)
+            self._ready = self._deliver(got)
             return next(self._ready)
         if isinstance(got, Failed):
             self._ahead = 1
@@ -132,6 +134,13 @@ class LocalIterator(Iterator[Element]):
         self._ended = True
         self._operator.close()
         raise StopIteration
+
+    def _deliver(self, handles: Handles) -> Iterator[Element]:
+        count = self._store.alike(handles)
+        first, self._rest = handles[:count], handles[count:]
+        block = self._store.whole(first) or self._store.gather(first)
+        self._store.release(first)
+        return delivered(block)
 
     def get_next(self) -> Element:
         """The next element; OutOfRangeError at the end."""
@@ -150,14 +159,16 @@ _SMALL = 4 << 10
 
 def delivered(block: Block) -> Iterator[Element]:
     """The elements of a block, as their receiver owns them: writable, and alike whatever block they came in."""
-    for row in range(block.rows):
-        components = [each.get(row) for each in block.columns]
-        yield block.structure.pack([_free(each, block.rows) for each in components])
+    if all(column.rank == 0 for column in block.columns):
+        return iter(block)
+    rows = block.rows
+    free = ([_free(each, rows) for each in components] for components in block.components())
+    return map(block.structure.packer(), free)
 
 
 def _free(component: Any, rows: int) -> Any:
     if not isinstance(component, np.ndarray) or component.base is None:
         return component
-    if (rows > 1 and component.nbytes < _SMALL) or not component.flags.writeable:
+    if (rows > 1 and component.nbytes < _SMALL) or not component.flags.behaved:
         return component.copy()
     return component

@@ -33,7 +33,9 @@ class Padding:
     values_nest: Structure | None = None
 
 
-def padding_arguments(padded_shapes: Any, padding_values: Any) -> tuple[Shapes | None, tuple[Any, ...] | None, Structure | None, Structure | None]:
+def padding_arguments(
+    padded_shapes: Any, padding_values: Any
+) -> tuple[Shapes | None, tuple[Any, ...] | None, Structure | None, Structure | None]:
     """What `padded_batch` was given, one entry a component, and how they nest."""
     shapes = shapes_nest = values = values_nest = None
     if padded_shapes is not None:
@@ -57,7 +59,8 @@ def _flatten_shapes(value: Any) -> tuple[list[tuple[int | None, ...]], Structure
         return [tuple(None if each is None or each < 0 else int(each) for each in value)], Structure()
     if isinstance(value, tuple):
         inner = [_flatten_shapes(each) for each in value]
-        return [shape for shapes, _ in inner for shape in shapes], Structure("tuple", (), tuple(s for _, s in inner))
+        kind, keys = ("named", value._fields) if hasattr(value, "_fields") else ("tuple", ())
+        return [shape for shapes, _ in inner for shape in shapes], Structure(kind, keys, tuple(s for _, s in inner))
     raise InvalidArgumentError(f"padded_shapes holds {value!r}: each shape is a list of lengths, None for the longest")
 
 
@@ -83,7 +86,12 @@ def pad_block(block: Block, padding: Padding) -> Block:
 def _spread(given: Sequence[Any] | None, nest: Structure | None, structure: Structure, what: str) -> Sequence[Any]:
     if given is None:
         return [None] * structure.size
-    if nest == Structure() and structure.size >= 1 and len(given) == 1 and (what == "padding_values" or structure.size == 1):
+    if (
+        nest == Structure()
+        and structure.size >= 1
+        and len(given) == 1
+        and (what == "padding_values" or structure.size == 1)
+    ):
         return list(given) * structure.size
     if len(given) != structure.size or (nest is not None and nest.names() != structure.names()):
         raise InvalidArgumentError(f"{what} has components {nest and nest.names()}, the elements {structure.names()}")
@@ -93,8 +101,8 @@ def _spread(given: Sequence[Any] | None, nest: Structure | None, structure: Stru
 def _shapes_of(column: Column) -> Array:
     if column.shapes is not None:
         return column.shapes
-    shape = () if column.splits is not None else column.values.shape[1:]
-    return np.tile(np.array(shape, np.int64), (len(column), 1))
+    shape = np.array(column.shape_of(0), np.int64)
+    return np.broadcast_to(shape, (len(column), len(shape)))
 
 
 def _target(name: str, column: Column, asked: tuple[int | None, ...] | None) -> Array:
@@ -104,7 +112,9 @@ def _target(name: str, column: Column, asked: tuple[int | None, ...] | None) -> 
     if asked is None:
         return longest
     if len(asked) != column.rank:
-        raise InvalidArgumentError(f"padded_shapes for component {name} is {list(asked)}, its elements have rank {column.rank}")
+        raise InvalidArgumentError(
+            f"padded_shapes for component {name} is {list(asked)}, its elements have rank {column.rank}"
+        )
     target = np.array([want if want is not None else have for want, have in zip(asked, longest, strict=True)], np.int64)
     if (longest > target).any():
         # tf.data's kind of error for this.
@@ -121,21 +131,15 @@ def _fill_value(name: str, column: Column, value: Any) -> Any:
         return b"" if column.dtype is bytes else np.zeros((), column.dtype)
     if isinstance(value, bytes) != (column.dtype is bytes):
         raise InvalidArgumentError(_misfit(name, value, column))
-    if not isinstance(value, bytes) and value.dtype != column.dtype and not _python_number_fits(value, column):
+    if not isinstance(value, bytes) and value.dtype != column.dtype:
         raise InvalidArgumentError(_misfit(name, value, column))
-    return value if isinstance(value, bytes) else np.asarray(value, column.dtype)
-
-
-def _python_number_fits(value: Any, column: Column) -> bool:
-    """int32 and float32 are what Python's numbers became: they may stand for the same number of a wider type."""
-    narrow = value.dtype in (np.int32, np.float32)
-    kinds = value.dtype.kind + np.dtype(column.dtype).kind
-    return narrow and kinds in ("ii", "ff", "iu") and np.asarray(value, column.dtype) == value
+    return value
 
 
 def _misfit(name: str, value: Any, column: Column) -> str:
-    kind = "bytes" if isinstance(value, bytes) else value.dtype
-    return f"the padding value {value!r} for component {name} is {kind}, its elements are {dtype_name(column.dtype)}: give one of that type"
+    kind, wanted = "bytes" if isinstance(value, bytes) else value.dtype, dtype_name(column.dtype)
+    fix = "b'...'" if column.dtype is bytes else f"np.{wanted}(...)"
+    return f"the padding value {value!r} for component {name} is {kind}, its elements are {wanted}: give {fix}"
 
 
 def _layout(column: Column, target: Array, fill: Any) -> Layout:
@@ -150,7 +154,7 @@ def _layout(column: Column, target: Array, fill: Any) -> Layout:
 
 
 def _pad(column: Column, target: Array, fill: Any, out: Column) -> None:
-    shapes = np.ascontiguousarray(_shapes_of(column))
+    shapes = np.require(_shapes_of(column), requirements=["C", "A"])
     if out.dense:
         out.values[...] = fill
         pad_items(column.values.ctypes.data, shapes, target, out.values.dtype.itemsize, out.values.ctypes.data)

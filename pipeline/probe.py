@@ -50,7 +50,9 @@ def _specs(node: Node, seed: int) -> tuple[list[TensorSpec], Structure]:
     """By looking at the first elements."""
     sample = [flatten(each) for each in islice(LocalIterator(node, seed, 0), SAMPLE)]
     if not sample:
-        raise InvalidArgumentError("element_spec cannot be told: a function makes the elements, and there is none to see")
+        raise InvalidArgumentError(
+            "element_spec cannot be told: a function makes the elements, and there is none to see"
+        )
     specs = [spec_of(each) for each in sample[0][0]]
     for components, structure in sample[1:]:
         if structure != sample[0][1]:
@@ -97,8 +99,4 @@ def _(node: PaddedBatch, seed: int) -> tuple[list[TensorSpec], Structure]:
     shapes: list[Shape] = [None if each.shape is None else (None,) * len(each.shape) for each in specs]
     if node.shapes is not None:
         shapes = list(node.shapes) if len(node.shapes) == len(specs) else shapes
-    return [
-        TensorSpec(_batched(node, shape), each.dtype) for shape, each in zip(shapes, specs, strict=True)
-    ], structure
-
-
+    return [TensorSpec(_batched(node, shape), each.dtype) for shape, each in zip(shapes, specs, strict=True)], structure

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .blocks import Block
 from .columns import Arena, Array, Column, column_of, layout_of
-from .errors import HeadraceError
+from .errors import HeadraceError, NotFoundError
 from .lines import read_lines
 from .nodes import Lines, Node, Range, Records, Rows
 from .records import RecordChunk, read_records
@@ -48,9 +48,15 @@ def read(leaf: Node | None, work: Work, payload: Payload | None) -> Iterator[Chu
 
 def _handed(payload: Payload, work: Work) -> Iterator[Chunk]:
     stop = payload.block.rows if work.stop is None else work.stop
-    for low in range(work.start, stop):
-        block = Block.of_columns(payload.block.structure, [_slice(each, low, low + 1) for each in payload.block.columns])
-        yield Chunk(block, np.array([low]), low + 1, payload.identities[low : low + 1])
+    if stop > work.start:
+        # A copy, because a function may write into what it is given.
+        rows = _rows_of(payload.block, work.start, stop)
+        yield Chunk(rows, np.arange(work.start, stop), stop, payload.identities[work.start : stop])
+
+
+def _rows_of(block: Block, low: int, high: int) -> Block:
+    """A copy of some consecutive rows."""
+    return Block.of_columns(block.structure, high - low, [_slice(each, low, high) for each in block.columns])
 
 
 def _slice(column: Column, low: int, high: int) -> Column:
@@ -87,7 +93,7 @@ def _(leaf: Range, work: Work) -> Iterator[Chunk]:
     for low, high in _runs(work, CHUNK_BYTES // 8):
         values = (leaf.start + leaf.step * np.arange(low, high)).astype(leaf.dtype)
         column = Column(leaf.dtype, 0, values)
-        yield Chunk(Block.of_columns(Structure(), [column]), np.arange(low, high), high)
+        yield Chunk(Block.of_columns(Structure(), high - low, [column]), np.arange(low, high), high)
 
 
 def _runs(work: Work, rows: int) -> Iterator[tuple[int, int]]:
@@ -103,7 +109,7 @@ def _runs(work: Work, rows: int) -> Iterator[tuple[int, int]]:
 
 def _block_of_rows(leaf: Rows, low: int, high: int) -> Block:
     columns = [_rows_column(array[low:high]) for array in leaf.arrays]
-    return Block.of_columns(leaf.structure, columns)
+    return Block.of_columns(leaf.structure, high - low, columns)
 
 
 def _rows_column(rows: Array) -> Column:
@@ -137,8 +143,7 @@ def _(leaf: Lines, work: Work) -> Iterator[Chunk]:
 
 def _picked(chunk: Chunk, wanted: Array) -> Iterator[Chunk]:
     for row in np.flatnonzero(np.isin(chunk.offsets, wanted)).tolist():
-        block = Block.of_columns(chunk.block.structure, [_slice(each, row, row + 1) for each in chunk.block.columns])
-        yield Chunk(block, chunk.offsets[row : row + 1], int(chunk.offsets[row]) + 1)
+        yield Chunk(_rows_of(chunk.block, row, row + 1), chunk.offsets[row : row + 1], int(chunk.offsets[row]) + 1)
 
 
 def _guarded(chunks: Iterator[RecordChunk], work: Work, position: int) -> Iterator[Chunk]:
@@ -147,8 +152,9 @@ def _guarded(chunks: Iterator[RecordChunk], work: Work, position: int) -> Iterat
         for chunk in chunks:
             column = Column(bytes, 0, chunk.data, chunk.splits)
             position = chunk.next_offset
-            yield Chunk(Block.of_columns(Structure(), [column]), chunk.offsets, position)
-    except HeadraceError as error:
+            yield Chunk(Block.of_columns(Structure(), len(column), [column]), chunk.offsets, position)
+    except (HeadraceError, OSError, ValueError) as error:
+        told = error if isinstance(error, HeadraceError) else NotFoundError(work.path, f"cannot be read: {error}")
         # Where the file's size is not known, one position stands for all that cannot be read.
         end = max(position + 1, work.stop or 0)
-        yield Chunk(_EMPTY, np.empty(0, np.int64), end, error=error)
+        yield Chunk(_EMPTY, np.empty(0, np.int64), end, error=told)

@@ -36,7 +36,9 @@ def matching(patterns: tuple[str, ...]) -> list[str]:
 
 def _glob(pattern: str) -> Iterator[str]:
     """Paths that match, part by part; unlike a shell's, `*` takes names that begin with a dot."""
-    root, _, rest = pattern.rpartition("/") if "/" not in pattern else ("/" if pattern.startswith("/") else "", "", pattern)
+    root, _, rest = (
+        pattern.rpartition("/") if "/" not in pattern else ("/" if pattern.startswith("/") else "", "", pattern)
+    )
     yield from _match(root, [part for part in rest.split("/") if part])
 
 

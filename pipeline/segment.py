@@ -5,11 +5,10 @@ This is all that workers compute, and the in-process executor computes it with t
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,13 +18,16 @@ from .functions import UserFunction, failure
 from .nodes import Configured, Filter, Lines, Map, Node, Prefetch, Range, Records, Rows
 from .readers import Chunk, read
 from .seeds import generators
-from .structure import flatten, restack
+from .ownership import own
+from .store import Identities
+from .structure import Structure, flatten, restack
 from .work import Appetite, Payload, Piece, Work, identities
 
 __all__ = ["Segment", "Watch", "execute", "segment_at"]
 
 #: Told before each element: its position. For whoever must know on what a worker died.
 Watch = Callable[[int], None]
+_Flat: TypeAlias = "tuple[list[Any], Structure]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +99,10 @@ class _Run:
     epoch: int
     appetite: Appetite
     watch: Watch | None
+    calls: list[tuple[Step, Callable[[int, int], np.random.Generator]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.calls = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
 
     def whole(self, chunk: Chunk, first: int) -> Piece:
         """A chunk that no function looks at."""
@@ -104,125 +110,94 @@ class _Run:
             return Piece(first, chunk.next)
         return Piece(first, chunk.next, chunk.block, self._identities(chunk), chunk.offsets)
 
-    def _identities(self, chunk: Chunk) -> Any:
+    def _identities(self, chunk: Chunk) -> Identities:
         if chunk.identities is not None:
             return chunk.identities
         return identities(self.work.origin, chunk.offsets)
 
     def apply(self, chunk: Chunk, first: int) -> Iterator[Piece]:
         """The chunk's elements through the functions, in pieces that end where the appetite does."""
-        call = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
         who = self._identities(chunk)
-        ends = [*chunk.offsets[1:].tolist(), chunk.next]
-        collected = _Collected(first)
-        for row, end in enumerate(ends):
-            at = int(chunk.offsets[row])
+        starts = chunk.offsets.tolist()
+        ends = [*starts[1:], chunk.next]
+        collected = _Collected(first, who)
+        for row, value in enumerate(chunk.block):
+            at, end = starts[row], ends[row]
             try:
-                found = self._element(chunk, row, at, call, who[row])
+                found = self._element(value, at, who[row])
             except HeadraceError as error:
                 yield from collected.piece(at)
                 yield Piece(at, end, error=error)
-                collected = _Collected(end)
+                collected = _Collected(end, who)
                 continue
-            if found is not None and not collected.add(found, who[row], at):
+            if found is not None and not collected.add(found, row, at):
                 yield from collected.piece(at)
-                collected = _Collected(at)
-                collected.add(found, who[row], at)
+                collected = _Collected(at, who)
+                collected.add(found, row, at)
             if collected.full(self.appetite):
                 yield from collected.piece(end)
-                collected = _Collected(end)
+                collected = _Collected(end, who)
         yield from collected.piece(chunk.next)
 
-    def _element(self, chunk: Chunk, row: int, at: int, call: Any, who: Any) -> Any:
-        """One element's components and structure; None where a predicate leaves it out."""
+    def _element(self, value: Any, at: int, who: Any) -> _Flat | None:
+        """One element's components, which nobody else holds, and structure; None where a predicate leaves it out."""
         if self.watch is not None:
             self.watch(at)
         if at in self.work.poison:
             raise PoisonError(describe(self.work, at), 3, "killed, or longer than a lease without an answer")
-        value = chunk.block.element(row)
-        flat = None
-        for number, (step, generator) in enumerate(call):
-            if number:
-                value = flat[1].pack(_own(flat[0])) if flat is not None else value
+        flat: _Flat | None = None
+        for step, generator in self.calls:
+            if flat is not None:
+                value, flat = flat[1].pack(flat[0]), None
             try:
                 result = step.function(value, lambda: generator(int(who[0]), int(who[1])))  # noqa: B023
-                if step.keeps:
-                    if not _truth(result, step.function):
-                        return None
-                    continue
-                flat = flatten(restack(result))
+                if not step.keeps:
+                    flat = flatten(restack(result))
+                elif not _truth(result, step.function):
+                    return None
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt | GeneratorExit):
                     raise
                 told = failure(step.function, error)
                 raise _place(told, self.work, at, step.function.name) from told.__cause__
-        return flat if flat is not None else flatten(value)
+            del result
+            if flat is not None:
+                own(flat[0])
+        if flat is None:
+            flat = flatten(value)
+            own(flat[0])
+        return flat
 
 
 class _Collected:
     """Elements on their way into a piece."""
 
-    def __init__(self, first: int) -> None:
-        self.first = first
+    def __init__(self, first: int, who: Identities) -> None:
+        self.first, self.who = first, who
         self.builder = BlockBuilder()
-        self.who: list[Any] = []
+        self.rows: list[int] = []
         self.at: list[int] = []
         self.since = time.monotonic()
 
-    def add(self, found: Any, who: Any, at: int) -> bool:
-        components, structure = found
-        del found
-        if not self.builder.add(_own(components), structure):
+    def add(self, found: _Flat, row: int, at: int) -> bool:
+        if not self.builder.add(*found):
             return False
-        self.who.append(who)
+        self.rows.append(row)
         self.at.append(at)
         return True
 
     def full(self, appetite: Appetite) -> bool:
         """Whether to end here; also where nothing was kept for long, so that progress is seen."""
-        if len(self.builder) >= appetite.elements or self.builder.nbytes >= appetite.nbytes:
+        if len(self.rows) >= appetite.elements or self.builder.nbytes >= appetite.nbytes:
             return True
         return time.monotonic() - self.since >= appetite.seconds
 
     def piece(self, end: int) -> Iterator[Piece]:
-        if len(self.builder):
+        if self.rows:
             block = self.builder.build()
-            yield Piece(self.first, end, block, np.array(self.who, np.uint64).reshape(-1, 2), np.array(self.at, np.int64))
+            yield Piece(self.first, end, block, self.who[self.rows], np.array(self.at, np.int64))
         elif end > self.first:
             yield Piece(self.first, end)
-
-
-def _references(components: list[Any], number: int) -> int:
-    return sys.getrefcount(components[number])
-
-
-def _base_references(components: list[Any], number: int) -> int:
-    return sys.getrefcount(components[number].base)
-
-
-#: What the two give where nothing but the list holds the array, or nothing but its view holds the memory.
-_SOLE = _references([np.empty(1)], 0)
-_SOLE_BASE = _base_references([np.empty(2)[:1]], 0)
-
-
-def _own(components: list[Any]) -> list[Any]:
-    """The components, arrays copied unless nobody else holds them: a function may hand out one buffer again and again."""
-    return [each if _owned(components, i) else each.copy() for i, each in enumerate(components)]
-
-
-def _owned(components: list[Any], number: int) -> bool:
-    # The caller's loop holds one reference more than the list does.
-    component = components[number]
-    if not isinstance(component, np.ndarray):
-        return True
-    base = component.base
-    del component
-    if base is None:
-        return _references(components, number) <= _SOLE + 1
-    if not isinstance(base, np.ndarray) or base.base is not None:
-        return False
-    del base
-    return _base_references(components, number) <= _SOLE_BASE
 
 
 def _truth(result: Any, function: UserFunction) -> bool:

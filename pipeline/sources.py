@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 COMPRESSIONS = ("", "GZIP", "ZLIB")
+#: Integers of a range stay below, so that no arithmetic on them overflows.
+LARGEST = 1 << 62
 #: A shuffle over all that there is.
 EVERYTHING = 1 << 40
 
@@ -34,6 +36,8 @@ EVERYTHING = 1 << 40
 def from_tensors(tensors: Element) -> Rows:
     """One row that holds everything."""
     components, structure = flatten(tensors)
+    if not components:
+        raise InvalidArgumentError("from_tensors needs at least one component")
     return Rows(structure, tuple(_row(each) for each in components))
 
 
@@ -67,11 +71,15 @@ def from_tensor_slices(tensors: Element) -> Rows:
 def integers(*args: SupportsIndex, output_type: npt.DTypeLike) -> Range:
     """What Python's `range` takes."""
     if not 1 <= len(args) <= 3:
-        raise InvalidArgumentError(f"range takes stop, or start and stop, or start, stop and step, not {len(args)} values")
+        raise InvalidArgumentError(
+            f"range takes stop, or start and stop, or start, stop and step, not {len(args)} values"
+        )
     try:
-        numbers = range(*(each.__index__() for each in args))
-    except (AttributeError, ValueError) as error:
+        numbers = range(*args)
+    except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"range{args!r}: {error}") from None
+    if any(abs(each) > LARGEST for each in (numbers.start, numbers.stop, numbers.step)):
+        raise InvalidArgumentError(f"range{args!r}: numbers must lie between -2**62 and 2**62")
     dtype = as_dtype(output_type)
     if dtype is bytes or np.dtype(dtype).kind not in "iuf":
         raise InvalidArgumentError(f"range cannot give {output_type}: use an integer or float type")
@@ -96,7 +104,7 @@ def file_names(names: Any) -> Rows:
         texts = [_text(each) for each in np.asarray(names, dtype=object).reshape(-1)]
     except (TypeError, ValueError):
         raise InvalidArgumentError(f"file names must be text or a Dataset of text, not {names!r}") from None
-    return Rows(Structure(), (_object_array([each.encode() for each in texts]),))
+    return Rows(Structure(), (_object_array([os.fsencode(each) for each in texts]),))
 
 
 def _text(name: Any) -> str:

@@ -28,7 +28,7 @@ def as_dtype(name: npt.DTypeLike | type[bytes]) -> DType:
     """
     if name in (bytes, str, "string", "bytes", object):
         return bytes
-    dtype = np.dtype(name)  # type: ignore[arg-type]
+    dtype = np.dtype(name).newbyteorder("=")
     if dtype.kind in "SUO":
         return bytes
     if dtype.kind not in "biufc":

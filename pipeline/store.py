@@ -8,13 +8,12 @@ so that few survivors never hold much more memory than they need.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from .blocks import Block
+from .blocks import MAX_ROWS, Block
 from .errors import InvalidArgumentError
 from .gathering import gather_block
 
@@ -24,8 +23,7 @@ Handles = npt.NDArray[np.int64]
 #: One row an element: origin (a hash of leaf, passes and outer elements) and offset.
 Identities = npt.NDArray[np.uint64]
 
-ROW_BITS = 20
-MAX_ROWS = 1 << ROW_BITS
+ROW_BITS = MAX_ROWS.bit_length() - 1
 _ROW_MASK = MAX_ROWS - 1
 #: Blocks smaller than this are not worth moving.
 _COMPACT_FROM = 64 << 10
@@ -37,6 +35,7 @@ class _Entry:
     identities: Identities
     live: npt.NDArray[np.bool_]
     count: int
+    derived: bool
     rows: Handles | None = None  #: Where each row lies now, once the block was made smaller.
 
 
@@ -51,12 +50,12 @@ class Store:
     def __len__(self) -> int:
         return sum(entry.count for entry in self._entries.values())
 
-    def add(self, block: Block, identities: Identities) -> Handles:
-        """Take a block; the handles of its elements, in order."""
+    def add(self, block: Block, identities: Identities, derived: bool = False) -> Handles:
+        """Take a block; the handles of its elements, in order. `derived` ones were made of others in a store."""
         if block.rows > MAX_ROWS:
             raise InvalidArgumentError(f"a block of {block.rows} elements: {MAX_ROWS} are the most")
         number, self._next = self._next, self._next + 1
-        self._entries[number] = _Entry(block, identities, np.ones(block.rows, np.bool_), block.rows)
+        self._entries[number] = _Entry(block, identities, np.ones(block.rows, np.bool_), block.rows, derived)
         self.nbytes += block.nbytes
         return np.arange(block.rows, dtype=np.int64) + (number << ROW_BITS)
 
@@ -78,6 +77,10 @@ class Store:
         for number, rows, places in _by_block(handles):
             out[places] = self._entries[number].identities[rows]
         return out
+
+    def derived(self, handles: Handles) -> bool:
+        """Whether any of these was made of others, so that its identity alone does not tell how to make it again."""
+        return any(self._entries[number].derived for number, _, _ in _by_block(handles))
 
     def gather(self, handles: Handles, fold: int | None = None) -> Block:
         """A new block with copies of these elements; with `fold`, one element for each `fold` of them stacked.
@@ -104,13 +107,24 @@ class Store:
         expected = np.arange(len(handles), dtype=np.int64) + (number << ROW_BITS)
         return entry.block if np.array_equal(handles, expected) else None
 
+    def alike(self, handles: Handles) -> int:
+        """How many of the first of these can be gathered into one block: as many as have one structure and dtype."""
+        numbers = handles >> ROW_BITS
+        changes = np.flatnonzero(np.diff(numbers)) + 1
+        kind = self._entries[int(numbers[0])].block.kind
+        for place in changes.tolist():
+            if self._entries[int(numbers[place])].block.kind != kind:
+                return int(place)
+        return len(handles)
+
     def nbytes_of(self, handles: Handles) -> int:
-        """About how many bytes these elements take."""
-        total = 0.0
+        """Bytes of content of these elements, the same whatever blocks they came in."""
+        total = 0
         for number, rows, _ in _by_block(handles):
-            block = self._entries[number].block
-            total += block.nbytes * len(rows) / max(block.rows, 1)
-        return int(total)
+            entry = self._entries[number]
+            now = rows if entry.rows is None else entry.rows[rows]
+            total += sum(int(column.sizes(now).sum()) for column in entry.block.columns)
+        return total
 
     def _compact(self, entry: _Entry) -> None:
         if entry.block.nbytes < _COMPACT_FROM or entry.count * 2 > entry.block.rows:
@@ -124,7 +138,7 @@ class Store:
         entry.block, entry.rows = smaller, places
 
 
-def _by_block(handles: Handles) -> Sequence[tuple[int, Handles, Handles]]:
+def _by_block(handles: Handles) -> list[tuple[int, Handles, Handles]]:
     """The handles block by block: number, rows in it, and their places among the handles."""
     if not len(handles):
         return []
@@ -136,6 +150,4 @@ def _by_block(handles: Handles) -> Sequence[tuple[int, Handles, Handles]]:
     cuts = np.flatnonzero(np.diff(ordered)) + 1
     starts, stops = [0, *cuts.tolist()], [*cuts.tolist(), len(handles)]
     rows = (handles & _ROW_MASK)[order]
-    return [
-        (int(ordered[low]), rows[low:high], order[low:high]) for low, high in zip(starts, stops, strict=True)
-    ]
+    return [(int(ordered[low]), rows[low:high], order[low:high]) for low, high in zip(starts, stops, strict=True)]

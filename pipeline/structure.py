@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import sys
 from collections import namedtuple
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, MalformedMessage
 
 __all__ = ["Element", "Structure", "as_component", "flatten", "flatten_as_is", "restack"]
 
 Element = Any
+#: What is a component as it stands.
+_PLAIN = frozenset([bytes, *(np.dtype(code).type for code in "?bhilqBHILQefdgFDG")])
 _INT32 = np.iinfo(np.int32)
+#: No element nests further than this.
+_DEEPEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,17 @@ class Structure:
             return dict(zip(self.keys, values, strict=True))
         return _named_class(self.type, self.keys)(*values)
 
+    def packer(self) -> Callable[[Sequence[Any]], Element]:
+        """`pack`, for many elements of this structure."""
+        if self.kind == "leaf":
+            return _first
+        if all(part.kind == "leaf" for part in self.parts):
+            if self.kind == "tuple":
+                return tuple
+            if self.kind == "dict":
+                return lambda components: dict(zip(self.keys, components, strict=True))
+        return self.pack
+
     def names(self, prefix: str = "") -> list[str]:
         """What to call each component in an error: "0", "image", "1.boxes"."""
         if self.kind == "leaf":
@@ -69,12 +84,29 @@ class Structure:
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Structure:
-        """Back from `to_data`."""
+        """Back from `to_data`; MalformedMessage for what cannot be."""
+        try:
+            return cls._from_data(data, _DEEPEST)
+        except (TypeError, ValueError) as error:
+            raise MalformedMessage(f"a structure that is none: {error}") from error
+
+    @classmethod
+    def _from_data(cls, data: Sequence[Any], depth: int) -> Structure:
         kind, keys, parts, type_ = data
-        return cls(kind, tuple(keys), tuple(cls.from_data(part) for part in parts), type_)
+        found = cls(kind, tuple(keys), tuple(cls._from_data(part, depth - 1) for part in parts), type_)
+        counts = {"leaf": (0, 0), "tuple": (0, len(parts)), "dict": (len(parts),) * 2, "named": (len(parts),) * 2}
+        if counts.get(kind) != (len(found.keys), len(found.parts)) or depth < 0:
+            raise ValueError(f"kind {kind!r} with {len(found.keys)} keys and {len(found.parts)} parts")
+        if not isinstance(type_, str) or not all(isinstance(key, str | int) for key in found.keys):
+            raise TypeError("names that are no text")
+        return found
 
 
 LEAF = Structure()
+
+
+def _first(components: Sequence[Any]) -> Any:
+    return components[0]
 
 
 @lru_cache(maxsize=256)
@@ -86,11 +118,8 @@ def _named_class(name: str, fields: tuple[str, ...]) -> Any:
         found = getattr(found, part, None)
     if isinstance(found, type) and issubclass(found, tuple) and getattr(found, "_fields", None) == fields:
         return found
-    return namedtuple(qualified.rpartition(".")[2], fields)  # noqa: PYI024  (its fields are known only now)
-
-
-def _is_named(value: Any) -> bool:
-    return isinstance(value, tuple) and hasattr(value, "_fields")
+    own = qualified.rpartition(".")[2]
+    return namedtuple(own if own.isidentifier() else "Element", [str(each) for each in fields], rename=True)
 
 
 def flatten(value: Element) -> tuple[list[Any], Structure]:
@@ -119,29 +148,49 @@ def flatten_as_is(value: Any) -> tuple[list[Any], Structure]:
 
 def _walk(value: Any, components: list[Any], convert: bool) -> Structure:
     kind = type(value)
-    if kind is tuple or (isinstance(value, tuple) and not _is_named(value)):
-        return Structure("tuple", (), tuple(_walk(each, components, convert) for each in value))
+    if kind in _PLAIN or not isinstance(value, tuple | dict):
+        components.append(as_component(value) if convert else value)
+        return LEAF
     if isinstance(value, dict):
-        keys = tuple(sorted(value))
-        return Structure("dict", keys, tuple(_walk(value[key], components, convert) for key in keys))
-    if _is_named(value):
-        parts = tuple(_walk(each, components, convert) for each in value)
-        return Structure("named", value._fields, parts, f"{kind.__module__}:{kind.__qualname__}")
-    components.append(as_component(value) if convert else value)
-    return LEAF
+        keys = _keys(value)
+        return _nested("dict", keys, tuple([_walk(value[key], components, convert) for key in keys]), "")
+    parts = tuple([_walk(each, components, convert) for each in value])
+    if kind is tuple or not hasattr(value, "_fields"):
+        return _nested("tuple", (), parts, "")
+    return _nested("named", value._fields, parts, f"{kind.__module__}:{kind.__qualname__}")
+
+
+def _nested(kind: str, keys: tuple[Any, ...], parts: tuple[Structure, ...], name: str) -> Structure:
+    # Most elements nest once; one object for all of them is compared by identity.
+    if all(part is LEAF for part in parts):
+        return _flat(kind, keys, len(parts), name)
+    return Structure(kind, keys, parts, name)
+
+
+@lru_cache(maxsize=256)
+def _flat(kind: str, keys: tuple[Any, ...], size: int, name: str) -> Structure:
+    return Structure(kind, keys, (LEAF,) * size, name)
+
+
+def _keys(value: dict[Any, Any]) -> tuple[Any, ...]:
+    """Sorted keys; text or integers, because they travel in messages and name components."""
+    for kind in (str, int):
+        if all(isinstance(key, kind) for key in value):
+            return tuple(sorted(value))
+    raise InvalidArgumentError(f"the keys of a dict must be all text or all integers, not {list(value)!r}")
 
 
 def as_component(value: Any) -> Any:
     """One component in its canonical form: `bytes`, a NumPy scalar, or an array (of objects that are `bytes`)."""
     kind = type(value)
-    if kind is np.ndarray:
-        return value if value.dtype.kind in "biufc" else _strings(value)
-    if kind is bytes:
+    if kind in _PLAIN:
         return value
+    if kind is np.ndarray:
+        return _numbers(value) if value.dtype.kind in "biufc" else _strings(value)
     if kind is bool:
         return np.bool_(value)
     if kind is int:
-        return np.int32(value) if _INT32.min <= value <= _INT32.max else np.int64(value)
+        return _integer(value)
     if kind is float:
         return np.float32(value)
     if isinstance(value, str):
@@ -153,15 +202,36 @@ def as_component(value: Any) -> Any:
     return _array(value)
 
 
+def _numbers(array: np.ndarray[Any, Any]) -> Any:
+    """In the machine's byte order, and a scalar where there is one number alone."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array if array.ndim else array[()]
+
+
+def _integer(value: int) -> Any:
+    if _INT32.min <= value <= _INT32.max:
+        return np.int32(value)
+    try:
+        return np.int64(value)
+    except OverflowError:
+        raise InvalidArgumentError(f"{value} does not fit into 64 bits: use np.uint64, a float or text") from None
+
+
 def _array(value: Any) -> Any:
-    if isinstance(value, np.generic | bytes | bytearray | memoryview):
+    if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # lists of unequal lengths
+        raise InvalidArgumentError(f"a {type(value).__name__} that is no array: {error}. Use tuples to nest") from error
     if isinstance(value, list):
         array = _narrow(value, array)
-    if array.dtype.kind not in "biufcSUO":
-        raise InvalidArgumentError(f"{type(value).__name__} is no component: use numbers, text, arrays or lists of them")
-    return array if array.dtype.kind in "biufc" else _strings(array)
+    if array.dtype.kind not in "biufcSUO" or (array.shape == () and array.dtype.kind == "O"):
+        raise InvalidArgumentError(
+            f"{type(value).__name__} is no component: use numbers, text, arrays or lists of them"
+        )
+    return _numbers(array) if array.dtype.kind in "biufc" else _strings(array)
 
 
 def _narrow(value: list[Any], array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -180,7 +250,10 @@ def _narrow(value: list[Any], array: np.ndarray[Any, Any]) -> np.ndarray[Any, An
 
 def _strings(array: np.ndarray[Any, Any]) -> Any:
     if array.shape == ():
-        return as_component(array.item())
+        item = array.item()
+        if not isinstance(item, str | bytes):
+            raise InvalidArgumentError(f"an array of {array.dtype} is no component: use numbers or text")
+        return as_component(item)
     out = np.empty(array.shape, object)
     flat = out.reshape(-1)
     for i, each in enumerate(array.reshape(-1)):

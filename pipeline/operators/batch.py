@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..blocks import Block
-from ..errors import HeadraceError
+from ..errors import HeadraceError, from_data, to_data
+from ..kernels.identity import fold_identities
 from ..padding import Padding, pad_block
 from ..store import Handles
 from .protocol import Failed, Find, Keep, Pulled, Pump, Signal, State, Unary
@@ -30,6 +31,7 @@ class BatchOperator(Unary):
     padding: Padding | None = None
     waiting: Pump = field(default_factory=Pump)
     ended: bool = False
+    failed: Failed | None = None  #: What failed behind full batches that are still to be given.
     together: int = 1  #: How many batches to make at once, learnt from their size.
 
     @property
@@ -37,18 +39,24 @@ class BatchOperator(Unary):
         return self.waiting.peek()
 
     def pull(self, limit: int) -> Pulled:
-        wanted = min(limit, self.together) * self.size
+        stopped = self._collect(min(limit, self.together) * self.size)
+        if stopped is None or self.waiting.count >= self.size:
+            return self._make(min(limit, self.together))
+        self.failed = None
+        return stopped
+
+    def _collect(self, wanted: int) -> Signal | Failed | None:
+        """Pull until `wanted` elements wait or the input ends; what came in between, if anything."""
         while self.waiting.count < wanted and not self.ended:
-            got = self.source.pull(wanted - self.waiting.count)
+            got = self.failed or self.source.pull(wanted - self.waiting.count)
             if got is Signal.END:
                 self.ended = True
             elif isinstance(got, np.ndarray):
                 self.waiting.add(got)
-            elif self.waiting.count >= self.size and got is Signal.PENDING:
-                break
             else:
+                self.failed = got if isinstance(got, Failed) else None
                 return got
-        return self._make(min(limit, self.together))
+        return None
 
     def _make(self, most: int) -> Pulled:
         batches = min(most, self.waiting.count // self.size)
@@ -58,10 +66,10 @@ class BatchOperator(Unary):
             self.store.release(self.waiting.take(self.waiting.count))
         if not self.waiting.count:
             return Signal.END
-        return self._stack(self.waiting.take(self.waiting.count), self.waiting.count or 0)
+        rest = self.waiting.take(self.waiting.count)
+        return self._stack(rest, len(rest))
 
     def _stack(self, handles: Handles, size: int) -> Pulled:
-        size = size or len(handles)
         if self.padding is not None and len(handles) > size:
             self._put_back(handles[size:])  # each padded batch has a length of its own
             handles = handles[:size]
@@ -74,11 +82,12 @@ class BatchOperator(Unary):
                 return self._make(1)
             self.store.release(handles)
             return Failed(error)
-        identities = self.store.identities(handles[::size])
+        identities = np.empty((block.rows, 2), np.uint64)
+        fold_identities(self.store.identities(handles), size, identities)
         self.store.release(handles)
         if self.padding is None:
             self.together = max(1, min(1024, _TOGETHER // max(1, block.nbytes // block.rows)))
-        return self.store.add(block, identities)
+        return self.store.add(block, identities, derived=True)
 
     def _gather(self, handles: Handles, size: int) -> Block:
         if self.padding is None:
@@ -92,8 +101,10 @@ class BatchOperator(Unary):
             self.waiting.add(rest)
 
     def own_state(self, keep: Keep) -> State:
-        return {"held": keep(self.held), "ended": self.ended}
+        failed = None if self.failed is None else to_data(self.failed.error)
+        return {"held": keep(self.held), "ended": self.ended, "failed": failed}
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.waiting.add(find(state["held"]))
         self.ended = state["ended"]
+        self.failed = None if state["failed"] is None else Failed(from_data(state["failed"]))

@@ -25,7 +25,7 @@ class TakeOperator(Unary):
         if isinstance(got, np.ndarray):
             self.left -= len(got)
             if self.left == 0:
-                self.source.close()
+                self.finish()
         return got
 
     def own_state(self, keep: Keep) -> State:
@@ -33,8 +33,6 @@ class TakeOperator(Unary):
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.left = state["left"]
-        if self.left == 0:
-            self.source.close()
 
 
 @dataclass(slots=True)
@@ -61,7 +59,7 @@ class SkipOperator(Unary):
 
 @dataclass(slots=True)
 class RepeatOperator(Operator):
-    """Its input built anew for each pass; ends early where a pass gives nothing at all."""
+    """Its input built anew for each pass; what goes on for ever ends with a pass that gives nothing at all."""
 
     open: Callable[[int], Operator]  #: From the number of the pass.
     passes: int  #: -1 for ever.
@@ -77,7 +75,7 @@ class RepeatOperator(Operator):
             if got is not Signal.END:
                 self.seen = self.seen or got is not Signal.PENDING
                 return got
-            if not self.seen:
+            if self.passes < 0 and not self.seen:
                 break
             self.source.close()
             self.source, self.seen, self.number = None, False, self.number + 1

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import HeadraceError
 from ..store import Handles, Store
 
-__all__ = ["Failed", "Find", "Keep", "Operator", "Pulled", "Pump", "Signal", "State", "Unary"]
+__all__ = ["NOTHING", "Failed", "Find", "Keep", "Operator", "Pulled", "Pump", "Signal", "State", "Unary"]
 
 
 class Signal(Enum):
@@ -53,7 +53,7 @@ class Operator(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back everything held, here and below."""
+        """Give back everything held, here and below; a second call does nothing."""
 
     @abstractmethod
     def snapshot(self, keep: Keep) -> State:
@@ -70,10 +70,19 @@ class Unary(Operator):
 
     source: Operator
     store: Store
+    closed: bool = field(default=False, init=False)
+    finished: bool = field(default=False, init=False)  #: Whether the input was closed before its end.
+
+    def finish(self) -> None:
+        """Close the input: nothing more of it is wanted."""
+        self.finished = True
+        self.source.close()
 
     def close(self) -> None:
-        self.store.release(self.held)
-        self.source.close()
+        if not self.closed:
+            self.closed = True
+            self.store.release(self.held)
+            self.source.close()
 
     @property
     def held(self) -> Handles:
@@ -81,10 +90,13 @@ class Unary(Operator):
         return NOTHING
 
     def snapshot(self, keep: Keep) -> State:
-        return {"source": self.source.snapshot(keep), **self.own_state(keep)}
+        return {"source": None if self.finished else self.source.snapshot(keep), **self.own_state(keep)}
 
     def restore(self, state: State, find: Find) -> None:
-        self.source.restore(state["source"], find)
+        if state["source"] is None:
+            self.finish()
+        else:
+            self.source.restore(state["source"], find)
         self.set_own_state(state, find)
 
     def own_state(self, keep: Keep) -> State:

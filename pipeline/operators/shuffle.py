@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import ResourceExhaustedError
+from ..errors import MalformedMessage, ResourceExhaustedError
 from ..kernels.shuffle import draw
 from ..store import Handles
 from .protocol import NOTHING, Failed, Find, Keep, Pulled, Signal, State, Unary
 
 __all__ = ["ShuffleOperator"]
+
+#: How many elements tell how large the others are.
+SAMPLE = 64
 
 
 @dataclass(slots=True)
@@ -39,29 +42,40 @@ class ShuffleOperator(Unary):
         return self.window[: self.filled]
 
     def pull(self, limit: int) -> Pulled:
-        while True:
-            drawn = self._draw(NOTHING, limit)
-            if len(drawn):
-                return drawn
+        if not self.checked and (stopped := self._look()) is not None:
+            return stopped
+        incoming = NOTHING
+        while not len(drawn := self._draw(incoming, limit)):
             if self.ended:
                 return Signal.END
-            room = self.size - self.filled
             # One draw frees one slot: this is all that `limit` draws can make room for.
-            got = self.source.pull(room + limit - 1)
+            got = self.source.pull(self.size - self.filled + limit - 1)
+            incoming = NOTHING
             if got is Signal.END:
                 self.ended = True
             elif isinstance(got, np.ndarray):
-                if not self.checked and (failed := self._check(got)):
-                    return failed
-                drawn = self._draw(got, limit)
-                if len(drawn):
-                    return drawn
+                incoming = got
             else:
                 return got
+        return drawn
+
+    def _look(self) -> Signal | Failed | None:
+        """Take the first few elements, to tell from them whether a full window fits; why that must wait, if it must."""
+        sample = min(self.size, SAMPLE)
+        while self.filled < sample and not self.ended:
+            got = self.source.pull(sample - self.filled)
+            if got is Signal.END:
+                self.ended = True
+            elif isinstance(got, np.ndarray):
+                self._draw(got, 0)
+            else:
+                return got
+        self.checked = True
+        return self._too_large()
 
     def _draw(self, incoming: Handles, limit: int) -> Handles:
         self._make_room(len(incoming))
-        out = np.empty(limit, np.int64)
+        out = np.empty(min(limit, self.filled + len(incoming)), np.int64)
         self.filled, taken, count = draw(
             self.window, self.filled, self.size, incoming, self.ended, np.uint64(self.key), self.drawn, out
         )
@@ -78,28 +92,30 @@ class ShuffleOperator(Unary):
             grown[: self.filled] = self.held
             self.window = grown
 
-    def _check(self, first: Handles) -> Failed | None:
-        """At the first elements, whether as many as the window holds will fit."""
-        self.checked = True
-        each = self.store.nbytes_of(first) / len(first)
-        count = min(self.size, self.expected)
+    def _too_large(self) -> Failed | None:
+        """The first elements tell, not the first block: so it is the same however the work was divided."""
+        first = self.held
+        each = self.store.nbytes_of(first) / max(1, len(first))
+        count = len(first) if self.ended else min(self.size, self.expected)
         if each * count <= self.budget:
             return None
-        self.store.release(first)
-        self.source.close()
+        self.store.release(self.held)
+        self.filled = self.taken = 0
         self.ended = True
+        self.finish()
         return Failed(
             ResourceExhaustedError(
                 f"shuffle({self.size}) would hold {count:,} elements of about {each:,.0f} bytes: "
-                f"{each * count / 2**30:,.1f} GiB, over the budget of {self.budget / 2**30:,.1f} GiB. Shuffle before "
-                "elements grow (before decoding), use a smaller buffer_size, or raise Options(buffer_bytes=...)"
+                f"{_gib(each * count)}, over the budget of {_gib(self.budget)}. Shuffle before elements grow "
+                "(before decoding), use a smaller buffer_size, or raise Options(buffer_bytes=...)"
             )
         )
 
     def own_state(self, keep: Keep) -> State:
+        counts = {"drawn": self.drawn, "taken": self.taken, "ended": self.ended, "checked": self.checked}
         ordinals = self._replay(self.drawn, self.taken, self.ended)
         arrived = np.argsort(ordinals, kind="stable")
-        return {"drawn": self.drawn, "taken": self.taken, "ended": self.ended, "held": keep(self.held[arrived])}
+        return {**counts, "held": keep(self.held[arrived])}
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.drawn, self.taken, self.ended = state["drawn"], state["taken"], state["ended"]
@@ -108,7 +124,7 @@ class ShuffleOperator(Unary):
         self.filled = len(held)
         arrival = np.argsort(np.argsort(ordinals, kind="stable"))
         self.window = held[arrival]
-        self.checked = True
+        self.checked = state["checked"]
 
     def _replay(self, drawn: int, taken: int, ended: bool) -> Handles:
         """Which input, by its number, lies in each slot after so many draws."""
@@ -121,7 +137,15 @@ class ShuffleOperator(Unary):
             out = np.empty(min(drawn - number, step), np.int64)
             last = ended and at + len(incoming) == taken
             filled, used, count = draw(window, filled, self.size, incoming, last, np.uint64(self.key), number, out)
+            if not used and not count:
+                raise MalformedMessage(
+                    f"a shuffle that drew {drawn} of {taken} elements with {self.size} in its window"
+                )
             at, number = at + used, number + count
         rest = np.arange(at, taken, dtype=np.int64)
         window[filled : filled + len(rest)] = rest
         return window[: filled + len(rest)]
+
+
+def _gib(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB"

@@ -1,5 +1,6 @@
 """headrace: input pipelines that run beside your training loop."""
 
+from . import image, io
 from .pipeline.cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
 from .pipeline.dataset import AUTOTUNE, Dataset, Options, TextLineDataset, TFRecordDataset
 from .pipeline.errors import (
@@ -18,6 +19,8 @@ from .pipeline.errors import (
 from .pipeline.spec import TensorSpec
 
 __all__ = [
+    "io",
+    "image",
     "Dataset",
     "TFRecordDataset",
     "TextLineDataset",

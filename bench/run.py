@@ -16,6 +16,7 @@ from statistics import median
 
 from measure import Report
 from peers import torch_python
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from w1_data import w1_shards
@@ -60,12 +61,20 @@ def medians(reports: list[Report], subject: str, variant: str) -> dict[str, floa
 
 def table(reports: list[Report], title: str) -> Table:
     """One row for each subject and variant; ratios are headrace's rate over the peer's."""
-    view = Table(title=title, title_justify="left")
-    for heading in ("resize", "by"):
-        view.add_column(heading)
-    for heading in ("first epoch\nimages/s", "warm epoch\nimages/s", "range", "first batch\ns", "CPU s", "peak MB"):
-        view.add_column(heading, justify="right")
-    view.add_column("headrace is\nfirst, warm", justify="right")
+    view = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("\nresize", "\nby"):
+        view.add_column(heading, no_wrap=True)
+    headings = (
+        "first\nimages/s",
+        "warm\nimages/s",
+        "\nrange",
+        "first\nbatch s",
+        "CPU\ns",
+        "peak\nMB",
+        "headrace is\nfirst, warm",
+    )
+    for heading in headings:
+        view.add_column(heading, justify="right", no_wrap=True)
     for variant in VARIANTS:
         ours = medians(reports, "headrace", variant)
         for subject in dict.fromkeys(report.subject for report in reports):
@@ -76,7 +85,7 @@ def table(reports: list[Report], title: str) -> Table:
                 subject,
                 f"{row['first_epoch_per_s']:,.0f}",
                 f"{row['warm_epoch_per_s']:,.0f}",
-                f"{row['warm_least']:,.0f} to {row['warm_most']:,.0f}",
+                f"{row['warm_least']:.0f}-{row['warm_most']:.0f}",
                 f"{row['first_batch_s']:.2f}",
                 f"{row['cpu_s']:.1f}",
                 f"{row['peak_mb']:,.0f}",

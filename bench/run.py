@@ -65,8 +65,8 @@ def table(reports: list[Report], title: str) -> Table:
     for heading in ("\nresize", "\nby"):
         view.add_column(heading, no_wrap=True)
     headings = (
-        "first\nimages/s",
-        "warm\nimages/s",
+        "first\nimg/s",
+        "warm\nimg/s",
         "\nrange",
         "first\nbatch s",
         "CPU\ns",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidArgumentError
-from .schema.example_pb2 import BytesList, Example, Feature, FloatList, Int64List
+from .schema.example_pb2 import BytesList, Feature, FloatList, Int64List
 from .spec import DType, as_dtype, dtype_name
 
 __all__ = ["FixedLenFeature", "VarLenFeature", "make_example"]
@@ -123,12 +123,28 @@ def make_example(features: Mapping[str, Any]) -> bytes:
     Raises InvalidArgumentError naming the feature: an empty list without a dtype, values of several kinds, numbers
     that int64 or float32 do not hold, or anything else.
     """
-    example = Example()
-    for name, value in features.items():
+    entries = [_entry(name, features[name]) for name in sorted(_checked(features), key=str.encode)]
+    return _part(1, b"".join(entries)) if entries else b""
+
+
+def _entry(name: str, value: Any) -> bytes:
+    return _part(1, _part(1, name.encode()) + _part(2, _feature(name, value).SerializeToString()))
+
+
+def _checked(names: Iterable[Any]) -> list[str]:
+    for name in names:
         if not isinstance(name, str):
             raise InvalidArgumentError(f"a feature's name must be str, {name!r} is not")
-        example.features.feature[name].CopyFrom(_feature(name, value))
-    return example.SerializeToString(deterministic=True)
+    return list(names)
+
+
+def _part(field: int, content: bytes) -> bytes:
+    """A message in a message, as protobuf writes it. Its own way of sorting a map differs between its versions."""
+    size, length = len(content), bytearray()
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    return bytes([field << 3 | 2, *length, size]) + content
 
 
 def _feature(name: str, value: Any) -> Feature:

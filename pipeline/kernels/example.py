@@ -73,7 +73,7 @@ def _varint_within(data: Bytes, at: int) -> tuple[np.uint64, int]:
         byte = np.uint64(data[place + i])
         value |= (byte & np.uint64(127)) << shift
         if byte < np.uint64(128):
-            return value, at + np.int64(i) + 1
+            return value, at + np.int64(i) + 1  # type: ignore[return-value]
         shift += np.uint64(7)
     return value, -1
 

@@ -156,7 +156,7 @@ class _Run:
                 elif not _truth(result, step.function):
                     return None
             except BaseException as error:
-                if isinstance(error, KeyboardInterrupt | GeneratorExit):
+                if isinstance(error, KeyboardInterrupt):
                     raise
                 told = failure(step.function, error)
                 raise _place(told, self.work, at, step.function.name) from told.__cause__

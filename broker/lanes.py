@@ -29,7 +29,8 @@ class Lane:
     worker: str = ""
     received: int = 0  #: Bytes under this attempt.
     limit: int = 0  #: Bytes admitted under this attempt.
-    told: tuple[int, int] | None = None  #: Watermark and limit that the worker knows.
+    told: tuple[int, int] | None = None  #: Watermark and limit that the worker was told.
+    told_at: float = 0.0
     urgent: bool = False
     wanted: bool = False  #: Whether the coordinator has an order for it.
 

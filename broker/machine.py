@@ -177,17 +177,18 @@ class Broker:
 
     def _open(self, peer: str, message: Open) -> Iterator[Action]:
         entry = self.book.jobs.get(message.job)
-        if entry is None:
+        if entry is None or message.incarnation != self.incarnation:
             yield Reply(peer, Stale(self.incarnation))
             return
-        newest = (entry.generation, entry.epoch)
-        if message.generation < entry.generation or (message.generation, message.epoch) < newest:
+        epoch = max(entry.epoch, 0) if message.epoch < 0 else message.epoch
+        asked, newest = (message.generation, epoch), (entry.generation, entry.epoch)
+        if asked < newest:
             return  # a former life of the client speaks, or an epoch that it has left
-        if (message.generation, message.epoch) != newest:
-            yield self._record(EpochOpened(entry.number, message.epoch, message.generation))
+        if asked != newest:
+            yield self._record(EpochOpened(entry.number, epoch, message.generation))
         cursor = entry.acknowledged if message.cursor is None else message.cursor
         yield from self._run_from(entry, cursor)
-        session = (message.generation, self.incarnation, entry.number, message.epoch)
+        session = (message.generation, self.incarnation, entry.number, epoch)
         talk = self.conversations.get(entry.number)
         if talk is None or talk.session != session:
             self.conversations[entry.number] = Conversation(peer, session, until=cursor)
@@ -217,10 +218,10 @@ class Broker:
 
     def _next(self, peer: str, message: Next) -> Iterator[Action]:
         talk = self.conversations.get(message.session[2])
-        if message.session[1] != self.incarnation or talk is None:
+        if talk is None or message.session[1] != self.incarnation:
             yield Reply(peer, Stale(self.incarnation))
             return
-        if message.session != talk.session:
+        if not self._current(talk, message.session):
             return  # of a session that is over
         run, talk.peer = self.runs[message.session[2]], peer
         talk.until = max(talk.until, message.until)
@@ -233,6 +234,10 @@ class Broker:
             talk.ended_told = False
             if run.outbox.produced <= message.received and not run.ended:
                 yield Reply(peer, Waiting(talk.session, run.why_waiting()))
+
+    def _current(self, talk: Conversation, session: Session) -> bool:
+        """Whether a request belongs to the conversation at hand."""
+        return session == talk.session
 
     def _close(self, job: int) -> Iterator[Action]:
         if job in self.runs:
@@ -253,7 +258,7 @@ class Broker:
                 yield Reply(talk.peer, Ended(talk.session, run.outbox.produced, run.checksum, _ledger(run)))
         if not run.ended:
             run.look_ahead()
-        credits = list(run.credit())
+        credits = list(run.credit(self.now))
         for order in run.orders:
             yield Ask(order)
         run.orders.clear()

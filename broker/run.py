@@ -36,6 +36,7 @@ class Limits:
     look_ahead: int = 8  #: Splits of one segment that are leased out at once.
     rows_each: int = 4096  #: Rows of a leaf in memory that make one split, at most.
     parcel_bytes: int = 1 << 20  #: Small elements are delivered together, up to about this.
+    resend_s: float = 1.0
     checkpoint_elements: int = 256
     checkpoint_s: float = 2.0
 
@@ -258,7 +259,7 @@ class Run:
         for stream in sorted(self.streams, key=lambda each: -each.depth):
             stream.extend()
 
-    def credit(self) -> Iterator[tuple[str, Credit]]:
+    def credit(self, now: float) -> Iterator[tuple[str, Credit]]:
         """Wants for new lanes, and to whom to tell what has arrived and may come."""
         spare = self.limits.budget_bytes - sum(
             stream.waiting_bytes + sum(lane.outstanding for lane in stream.open_lanes()) for stream in self.streams
@@ -269,12 +270,14 @@ class Run:
                 if lane.attempt is None:
                     if not lane.arrivals.complete:
                         self._want(stream, lane)
-                elif lane.told != (lane.arrivals.watermark, lane.limit):
-                    lane.told = lane.arrivals.watermark, lane.limit
-                    yield (
-                        lane.worker,
-                        Credit(lane.split, lane.attempt, lane.arrivals.watermark, lane.limit, lane.arrivals.complete),
-                    )
+                elif self._untold(lane, now):
+                    lane.told, lane.told_at = (lane.arrivals.watermark, lane.limit), now
+                    yield lane.worker, Credit(lane.split, lane.attempt, *lane.told, lane.arrivals.complete)
+
+    def _untold(self, lane: Lane, now: float) -> bool:
+        """Whether a worker may not know what has arrived and may come: it is told again, since it could be lost."""
+        news = lane.told != (lane.arrivals.watermark, lane.limit)
+        return news or (not lane.arrivals.complete and now - lane.told_at >= self.limits.resend_s)
 
     def _admit(self, stream: LaneStream, lane: Lane, spare: int) -> int:
         """Raise a lane's limit as the budget allows; the bytes that this takes."""

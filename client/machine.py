@@ -96,6 +96,7 @@ class ClientSession:
     resend_s: float = 1.0
     now: float = 0.0
     asked_at: float = -1e9
+    gap_at: float = -1e9
     heard_at: float = 0.0
     welcomed: int | None = None  #: The server's incarnation.
     job: int | None = None
@@ -110,6 +111,7 @@ class ClientSession:
     end: Ended | None = None
     waiting: str = ""  #: The server's word on what is waited for.
     refused: HeadraceError | None = None
+    over: bool = False  #: Whether the loop came again after it had taken all.
 
     def handle(self, event: Event) -> list[Say]:
         """What to do about an event."""
@@ -123,6 +125,7 @@ class ClientSession:
                 self._begin(epoch)
                 return list(self._ask())
             case Take(count):
+                self.over = count == 0 and self.finished
                 self._take(count)
                 return list(self._next())
 
@@ -139,7 +142,7 @@ class ClientSession:
     def _begin(self, epoch: int) -> None:
         self.epoch, self.session, self.known = epoch, None, False
         self.received = self.taken = self.checksum = 0
-        self.told, self.end = (-1, -1), None
+        self.told, self.end, self.over = (-1, -1), None, False
         self.inbox.clear()
 
     def _take(self, count: int) -> None:
@@ -161,14 +164,14 @@ class ClientSession:
         elif self.job is None:
             yield Say(self.register)
         elif self.epoch is not None and self.session is None:
-            yield Say(Open(self.job, self.generation, self.epoch, self.received if self.known else None))
+            yield Say(Open(self.welcomed, self.job, self.generation, self.epoch, self.received if self.known else None))
 
     def _next(self, again: bool = False) -> Iterator[Say]:
         """Acknowledge and ask for more, where that is news."""
         if self.session is None:
             return
-        # The loop still works on the element that it took last, unless all are taken and the end is known.
-        acknowledged = self.taken if self.finished else max(0, self.taken - 1)
+        # The loop still works on the element that it took last, until it comes again.
+        acknowledged = self.taken if self.over else max(0, self.taken - 1)
         until = self.taken + self.window
         if not again and self._recent(acknowledged, until):
             return
@@ -179,7 +182,7 @@ class ClientSession:
         """Whether the server knows enough: with small elements not each is worth a message."""
         step = max(1, self.window // 4)
         starved = until > self.told[1] and self.received <= self.taken
-        return not (starved or self.finished or until >= self.told[1] + step) or (acknowledged, until) == self.told
+        return not (starved or self.over or until >= self.told[1] + step) or (acknowledged, until) == self.told
 
     def _again(self) -> Iterator[Say]:
         """Where nothing came for long, what was said or answered may be lost."""
@@ -200,7 +203,7 @@ class ClientSession:
         self.heard_at = self.now
         match message:
             case Welcome(incarnation):
-                if incarnation != self.welcomed:
+                if self.welcomed is None or incarnation > self.welcomed:
                     self.welcomed, self.job, self.session = incarnation, None, None
                     yield from self._ask()
             case Stale():
@@ -214,17 +217,22 @@ class ClientSession:
                 self.refused = from_data(error)
             case Opened(session, cursor):
                 yield from self._opened(session, cursor)
-            case Deliver(session) if session == self.session:
+            case Deliver(session) if self._mine(session):
                 yield from self._delivered(message, buffer)
-            case Ended(session) if session == self.session:
+            case Ended(session) if self._mine(session):
                 yield from self._ended(message)
-            case Waiting(session, reason) if session == self.session:
+            case Waiting(session, reason) if self._mine(session):
                 self.waiting = reason
 
+    def _mine(self, session: Session) -> bool:
+        """Whether this is said in the session at hand, and not in one that is over."""
+        return session == self.session
+
     def _opened(self, session: Session, cursor: int) -> Iterator[Say]:
-        mine = (self.generation, self.welcomed, self.job, self.epoch)
-        if session != mine or self.session is not None:
+        wanted = session[3] if self.epoch == -1 else self.epoch
+        if session != (self.generation, self.welcomed, self.job, wanted) or self.session is not None:
             return
+        self.epoch = wanted
         if not self.known:
             self.received = self.taken = cursor
             self.known = True
@@ -233,9 +241,9 @@ class ClientSession:
 
     def _delivered(self, message: Deliver, buffer: Any) -> Iterator[Say]:
         if message.first > self.received:
-            yield from self._next(again=True)  # something before it is lost
+            yield from self._gap()
             return
-        skip = self.received - message.first
+        skip = self._known(message)
         if skip >= message.count:
             return  # it came before
         error = from_data(message.error) if message.error is not None else None
@@ -244,9 +252,19 @@ class ClientSession:
         self.checksum = message.checksum
         self.waiting = ""
 
+    def _gap(self) -> Iterator[Say]:
+        """Something before what came is lost, or late. Asked for once: each answer may show the same gap."""
+        if self.now - self.gap_at >= self.resend_s:
+            self.gap_at = self.now
+            yield from self._next(again=True)
+
+    def _known(self, message: Deliver) -> int:
+        """How many of its elements came before."""
+        return self.received - message.first
+
     def _ended(self, message: Ended) -> Iterator[Say]:
         if message.total > self.received:
-            yield from self._next(again=True)
+            yield from self._gap()
         elif message.total < self.received or message.checksum != self.checksum:
             self.refused = DataLossError(
                 f"epoch {self.epoch} of job {self.job}",

@@ -101,8 +101,8 @@ class Granting:
 
     worker: str
     attempt: int
-    at: float
-    confirmed: bool = False  #: Whether the worker named it since.
+    at: float  #: When it was granted, or last named by its worker.
+    confirmed: bool = False  #: Whether the worker ever named it.
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,12 +158,20 @@ class Coordinator:
             for split, attempt in sorted(named):
                 if worker.leases.get(split) != attempt:
                     yield Send(worker.name, Revoke(split, attempt))
-            for split, attempt in worker.leases.items():
-                lease = self.granted[split]
-                lease.confirmed = lease.confirmed or (split, attempt) in named
-                if not lease.confirmed and self.now - lease.at >= self.resend_s:
-                    lease.at = self.now
-                    yield self._lease(worker, self.wants[split], attempt)
+            for split, attempt in list(worker.leases.items()):
+                yield from self._compare(worker, split, attempt, (split, attempt) in named)
+
+    def _compare(self, worker: Worker, split: int, attempt: int, named: bool) -> Iterator[Action]:
+        """One lease against what its worker says it holds."""
+        lease = self.granted[split]
+        if named:
+            lease.at, lease.confirmed = self.now, True
+        elif self.now - lease.at >= self.resend_s:
+            if lease.confirmed:  # it had the lease, and lost it
+                yield from self._withdraw(split, attempt)
+            else:
+                lease.at = self.now
+                yield self._lease(worker, self.wants[split], attempt)
 
     def _count(self, worker: str, executing: Executing | None) -> None:
         """A death counts against the element only while its worker still held that split."""

@@ -106,9 +106,12 @@ class Registered:
 class Open:
     """I want epoch `epoch` of a job, from element `cursor`, or from after the last acknowledged one.
 
+    Epoch -1 is the one that the job is in; a client that lost its memory asks for that.
+
     `generation` grows with each life of the client; the newest is the one that is heard.
     """
 
+    incarnation: int  #: In which the job has this number.
     job: int
     generation: int
     epoch: int

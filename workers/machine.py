@@ -157,6 +157,8 @@ class WorkerSession:
                 yield from self._drop(split)
 
     def _meet(self, incarnation: int, heartbeat_s: float) -> Iterator[Action]:
+        if self.incarnation is not None and incarnation < self.incarnation:
+            return  # late word from a former life of the server
         if incarnation != self.incarnation:
             for split in list(self.held):
                 yield from self._drop(split)

@@ -1,0 +1,383 @@
+"""A whole cluster in one thread, on a simulated network that drops, doubles, delays and reorders, with crashes of all.
+
+The machines are the real ones, and so is what they compute. Only sockets, processes, clocks and the disk
+are played.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from headrace.broker.book import Book, Fact
+from headrace.broker.run import Limits, segment_of
+from headrace.client.machine import ClientSession, Go, Parcel, Take
+from headrace.client.machine import Received as ClientReceived
+from headrace.client.machine import Tick as ClientTick
+from headrace.pipeline.dataset import Dataset
+from headrace.pipeline.messages import Hello, Message, Register
+from headrace.pipeline.nodes import Node
+from headrace.pipeline.orders import Scanned
+from headrace.pipeline.pieces import block_from, payload_from, piece_buffers
+from headrace.pipeline.segment import execute
+from headrace.pipeline.work import Appetite, Piece, Work
+from headrace.server import Dead, End, From, Journal, Look, Server, Tick, To
+from headrace.workers.machine import Begin, Drop, Learn, Produced, Say, WorkerSession
+from headrace.workers.machine import Received as WorkerReceived
+from headrace.workers.machine import Tick as WorkerTick
+
+__all__ = ["Cluster", "Faults", "Lost", "plain"]
+
+
+class Lost(AssertionError):
+    """A promise was broken: another element than expected, one missing, one twice, or no progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """How bad the weather is: probabilities for each message, and crashes a virtual second."""
+
+    drop: float = 0.0
+    double: float = 0.0
+    delay_s: float = 0.02
+    late: float = 0.0  #: Share of messages that take a hundred times as long.
+    server_crashes: float = 0.0
+    worker_crashes: float = 0.0
+    worker_stops: float = 0.0  #: SIGSTOP for longer than a lease, and back.
+    client_crashes: float = 0.0
+
+
+def plain(element: Any) -> Any:
+    """An element in a form that compares by value, bit for bit."""
+    if isinstance(element, tuple):
+        return tuple(map(plain, element))
+    if isinstance(element, dict):
+        return {key: plain(value) for key, value in element.items()}
+    if isinstance(element, bytes):
+        return element
+    array = np.asarray(element)
+    content = array.tolist() if array.dtype == object else array.tobytes()
+    return (str(array.dtype), array.shape, content)
+
+
+@dataclass
+class SimulatedWorker:
+    """A worker session and what it computes."""
+
+    session: WorkerSession
+    graph: Node
+    seed: int
+    appetite: Appetite
+    pieces: dict[int, Iterator[Piece]] = field(default_factory=dict)
+    works: dict[int, Work] = field(default_factory=dict)
+    buffers: dict[int, Any] = field(default_factory=dict)
+    stopped_until: float = 0.0
+    inbox: list[tuple[Message, Any]] = field(default_factory=list)
+
+    def begin(self, action: Begin, buffers: Any) -> None:
+        lease = action.lease
+        work = Work.from_data(lease.work)
+        payload = payload_from(lease.layout, buffers) if lease.layout is not None else None
+        segment = segment_of(self.graph, work.segment)
+        self.works[lease.split] = work
+        self.pieces[lease.split] = execute(segment, work, payload, self.seed, lease.epoch, self.appetite)
+
+
+@dataclass
+class Loop:
+    """A training loop: takes elements, thinks for a while, goes on to the next epoch."""
+
+    session: ClientSession
+    epoch: int = -1
+    cursor: int | None = None  #: Number of the element that comes next; None before the server said it.
+    busy_until: float = 0.0
+    done: bool = False
+
+
+class Cluster:
+    """Server, workers, a client, and the network between them, all played from one seed."""
+
+    def __init__(
+        self,
+        seed: int,
+        dataset: Dataset,
+        *,
+        epochs: int = 2,
+        workers: int = 2,
+        faults: Faults | None = None,
+        limits: Limits | None = None,
+        piece: int = 3,
+        slots: int = 2,
+        window: int = 3,
+        server: Callable[..., Server] = Server.new,
+        session: type[ClientSession] = ClientSession,
+        think_s: float = 0.03,
+        calm_after_s: float = 30.0,
+    ) -> None:
+        self.random = random.Random(seed)
+        self.faults, self.limits, self.epochs = faults or Faults(), limits or Limits(), epochs
+        self.calm_after_s = calm_after_s
+        self.piece, self.slots, self.window, self.think_s = piece, slots, window, think_s
+        self.new_server, self.new_session = server, session
+        self.graph, self.seed = dataset.resolved, dataset.seed
+        self.expected = [self._reference(dataset, epoch) for epoch in range(epochs)]
+        self.now = 0.0
+        self.events: list[tuple[float, int, Callable[[], None]]] = []
+        self.numbers = count()
+        self.crashes = 0
+        self.journal: list[Fact] = []
+        self.incarnation = 0
+        self.server: Server | None = None
+        self.workers: dict[str, SimulatedWorker] = {}
+        self.names = count()
+        self.lives = count(1)
+        self.seen: list[int] = [0] * epochs  #: Elements that some life of the loop has had, per epoch.
+        self.start_server()
+        for _ in range(workers):
+            self.start_worker()
+        self.loop = self.start_loop()
+        self.every(0.1, self.tick)
+        self.every(0.1, self.trouble)
+
+    @staticmethod
+    def _reference(dataset: Dataset, epoch: int) -> list[Any]:
+        found: list[Any] = []
+        iterator = dataset.iterate(epoch)
+        while True:
+            try:
+                found.append(plain(next(iterator)))
+            except StopIteration:
+                return found
+            except Exception as error:
+                found.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+
+    # Time and the network.
+
+    def at(self, delay: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self.events, (self.now + delay, next(self.numbers), action))
+
+    def every(self, seconds: float, action: Callable[[], None]) -> None:
+        def again() -> None:
+            action()
+            self.at(seconds, again)
+
+        self.at(seconds, again)
+
+    def send(self, deliver: Callable[[], None]) -> None:
+        """Through the network: lost, doubled, late, or out of order."""
+        if self.random.random() < self.faults.drop:
+            return
+        for _ in range(2 if self.random.random() < self.faults.double else 1):
+            delay = self.random.uniform(0.001, self.faults.delay_s)
+            self.at(delay * (100 if self.random.random() < self.faults.late else 1), deliver)
+
+    def run(self, limit_s: float = 200.0) -> Cluster:
+        """Until the loop has had all epochs; Lost where that takes too long."""
+        while not self.loop.done:
+            self.now, _, action = heapq.heappop(self.events)
+            if self.now > limit_s:
+                raise Lost(f"no end after {limit_s} virtual seconds, at {self.seen} of {[len(e) for e in self.expected]}")
+            action()
+        return self
+
+    # The server.
+
+    def start_server(self) -> None:
+        book = Book()
+        for fact in self.journal:
+            book.apply(fact)
+        self.incarnation += 1
+        self.server = self.new_server(
+            self.incarnation,
+            lambda data: self.graph,
+            book,
+            self.limits,
+            lease_s=2.0,
+            heartbeat_s=0.5,
+            slots=self.slots,
+        )
+        self.tell_server(Tick(self.now))
+
+    def crash_server(self) -> None:
+        self.crashes += 1
+        self.server = None
+        self.at(self.random.uniform(0.0, 1.0), self.start_server)
+
+    def tell_server(self, event: Any) -> None:
+        server = self.server
+        if server is None:
+            return
+        actions = server.handle(event)
+        server.coordinator.check()
+        # Now and then it dies in the middle of doing what it decided.
+        cut = len(actions)
+        if actions and self.faults.server_crashes and self.random.random() < self.faults.server_crashes / 200:
+            cut = self.random.randrange(len(actions))
+        for action in actions[:cut]:
+            self.perform(action)
+        if cut < len(actions):
+            self.crash_server()
+
+    def perform(self, action: Any) -> None:
+        match action:
+            case Journal(fact):
+                self.journal.append(fact)
+            case To(peer, message, buffers):
+                copies = [bytes(memoryview(np.ascontiguousarray(each)).cast("B")) for each in buffers]
+                if peer.startswith("worker"):
+                    self.send(lambda: self.tell_worker(peer, message, copies))
+                else:
+                    self.send(lambda: self.tell_client(peer, message, copies[0] if copies else None))
+            case Look(scan):
+                self.at(0.01, lambda: self.tell_server(Scanned(scan.job, scan.path, (0, None))))
+            case End(peer, _):
+                self.crash_worker(peer)
+
+    # Workers.
+
+    def start_worker(self) -> None:
+        name = f"worker-{next(self.names)}"
+        hello = Hello("worker", name, 0, {})
+        appetite = Appetite(elements=self.piece, seconds=1e9)
+        self.workers[name] = SimulatedWorker(WorkerSession(hello=hello), self.graph, self.seed, appetite)
+        self.work(name)
+
+    def crash_worker(self, name: str) -> None:
+        if self.workers.pop(name, None) is not None:
+            self.crashes += 1
+            self.at(0.05, lambda: self.tell_server(Dead(name)))
+            self.at(self.random.uniform(0.0, 0.5), self.start_worker)
+
+    def work(self, name: str) -> None:
+        """One turn of a worker's own loop."""
+        worker = self.workers.get(name)
+        if worker is None:
+            return
+        if self.now >= worker.stopped_until:
+            waiting, worker.inbox = worker.inbox, []
+            for message, buffers in waiting:
+                worker.buffers[id(message)] = buffers
+                self.act(name, worker, worker.session.handle(WorkerReceived(message)), buffers)
+            self.act(name, worker, worker.session.handle(WorkerTick(self.now)), None)
+            split = worker.session.choose()
+            if split is not None:
+                attempt = worker.session.held[split].lease.attempt
+                piece = next(worker.pieces[split])
+                self.act(name, worker, worker.session.handle(Produced(split, attempt, piece)), None)
+        self.at(self.random.uniform(0.002, 0.02), lambda: self.work(name))
+
+    def act(self, name: str, worker: SimulatedWorker, actions: list[Any], buffers: Any) -> None:
+        for action in actions:
+            match action:
+                case Say(message, piece):
+                    arrays = piece_buffers(piece, worker.works[message.split]) if piece is not None else []  # type: ignore[union-attr]
+                    copies = [bytes(memoryview(np.ascontiguousarray(each)).cast("B")) for each in arrays]
+                    self.send(lambda m=message, b=copies: self.tell_server(From(name, m, b)))  # type: ignore[misc]
+                case Begin():
+                    worker.begin(action, buffers)
+                case Drop(split):
+                    del worker.pieces[split]
+                case Learn():
+                    pass
+
+    def tell_worker(self, name: str, message: Message, buffers: Any) -> None:
+        if name in self.workers:
+            self.workers[name].inbox.append((message, buffers))
+
+    # The client.
+
+    def start_loop(self) -> Loop:
+        life = next(self.lives)
+        session = self.new_session(
+            hello=Hello("client", f"client-{life}", 0, {}),
+            register=Register("the-job", b"graph", self.seed),
+            generation=life,
+            window=self.window,
+            resend_s=0.5,
+        )
+        loop = Loop(session)
+        self.say(loop, session.handle(ClientTick(self.now)))
+        self.say(loop, session.handle(Go(-1)))
+        self.at(0.0, lambda: self.train(loop))
+        return loop
+
+    def crash_client(self) -> None:
+        self.crashes += 1
+        self.loop = self.start_loop()
+
+    def say(self, loop: Loop, said: list[Any]) -> None:
+        for each in said:
+            peer = loop.session.hello.name
+            self.send(lambda m=each.message: self.tell_server(From(peer, m)))  # type: ignore[misc]
+
+    def tell_client(self, peer: str, message: Message, buffer: Any) -> None:
+        if self.loop.session.hello.name == peer:
+            self.say(self.loop, self.loop.session.handle(ClientReceived(message, buffer)))
+
+    def train(self, loop: Loop) -> None:
+        """One turn of the training loop."""
+        if loop is not self.loop or loop.done:
+            return
+        session = loop.session
+        self.say(loop, session.handle(ClientTick(self.now)))
+        if session.refused is not None:
+            raise Lost(f"the client gives up: {session.refused}")
+        if (parcel := session.ready) is not None:
+            self.take(loop, parcel)
+        elif session.finished and session.epoch is not None:
+            self.finish(loop, session.epoch)
+        self.at(self.random.uniform(0.001, self.think_s), lambda: self.train(loop))
+
+    def take(self, loop: Loop, parcel: Parcel) -> None:
+        session = loop.session
+        number, epoch = parcel.first + parcel.skip, session.epoch
+        assert epoch is not None
+        if (loop.epoch, loop.cursor) != (epoch, number) and (loop.epoch == epoch or number > self.seen[epoch]):
+            raise Lost(f"epoch {epoch}: element {number} came, {loop.cursor} was next, {self.seen} were seen")
+        if parcel.error is not None:
+            value: Any = f"{type(parcel.error).__name__}: {parcel.error}".partition("\n")[0]
+        else:
+            assert parcel.layout is not None
+            value = plain(block_from(parcel.layout, parcel.buffer).element(parcel.skip))
+        if number >= len(self.expected[epoch]) or value != self.expected[epoch][number]:
+            raise Lost(f"epoch {epoch}, element {number} is {value}")
+        loop.epoch, loop.cursor = epoch, number + 1
+        self.seen[epoch] = max(self.seen[epoch], number + 1)
+        self.say(loop, session.handle(Take(1)))
+
+    def finish(self, loop: Loop, epoch: int) -> None:
+        if self.seen[epoch] != len(self.expected[epoch]):
+            raise Lost(f"epoch {epoch} ended after {self.seen[epoch]} of {len(self.expected[epoch])}")
+        self.say(loop, loop.session.handle(Take(0)))
+        if epoch + 1 == self.epochs:
+            loop.done = True
+        else:
+            loop.epoch, loop.cursor = epoch + 1, 0
+            self.say(loop, loop.session.handle(Go(epoch + 1)))
+
+    # Trouble.
+
+    def tick(self) -> None:
+        self.tell_server(Tick(self.now))
+
+    def trouble(self) -> None:
+        """A tenth of a second of bad luck; in the end it clears up, so that no progress is an error."""
+        if self.now > self.calm_after_s:
+            self.faults = replace(self.faults, server_crashes=0, worker_crashes=0, worker_stops=0, client_crashes=0)
+        if self.server is not None and self.random.random() < self.faults.server_crashes / 10:
+            self.crash_server()
+        if self.random.random() < self.faults.client_crashes / 10:
+            self.crash_client()
+        for name in list(self.workers):
+            if self.random.random() < self.faults.worker_crashes / 10:
+                self.crash_worker(name)
+            elif self.random.random() < self.faults.worker_stops / 10:
+                self.workers[name].stopped_until = self.now + self.random.uniform(2.0, 5.0)
+
+

@@ -40,6 +40,12 @@ class Lane:
         return self.arrivals.job.work.after(self.arrivals.watermark)
 
     @property
+    def spent(self) -> bool:
+        """Whether nothing of it is still to be handed on."""
+        stop = self.arrivals.job.work.stop
+        return self.arrivals.spent or (stop is not None and self.arrivals.consumed >= stop)
+
+    @property
     def outstanding(self) -> int:
         """Bytes that may still come without further credit."""
         return max(0, self.limit - self.received)
@@ -142,7 +148,7 @@ class LaneStream(Operator):
         return {
             "feed": self.feed.snapshot(keep),
             "ended": self.ended,
-            "lanes": [_lane_state(each, keep) for each in self.lanes],
+            "lanes": [_lane_state(each, keep) for each in self.lanes if isinstance(each, Failed) or not each.spent],
         }
 
     def restore(self, state: State, find: Find) -> None:

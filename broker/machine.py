@@ -201,6 +201,7 @@ class Broker:
         """Have a run that can give the elements from `cursor` on."""
         run = self.runs.get(entry.number)
         if run is not None and run.epoch == entry.epoch and run.outbox.reaches(cursor):
+            run.skip = min(run.skip, cursor)
             return
         if run is not None:
             yield from self._stop(entry.number)

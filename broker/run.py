@@ -287,7 +287,8 @@ class Run:
         if more <= 0:
             # One block of a head always may come: without it nothing would ever be consumed and freed.
             more = 1 if stream.is_head(lane) and not lane.arrivals.waiting and not lane.outstanding else 0
-        lane.limit += more
+        if more:
+            lane.limit = max(lane.limit, lane.received) + more  # a block may have overshot the limit
         return more
 
     def _want(self, stream: LaneStream, lane: Lane) -> None:

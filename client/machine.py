@@ -107,7 +107,7 @@ class ClientSession:
     taken: int = 0
     told: tuple[int, int] = (-1, -1)  #: Acknowledged and until, as last said.
     inbox: deque[Parcel] = field(default_factory=deque)
-    checksum: int = 0
+    checksum: int | None = None  #: Of all before `received`; None where nothing came in this life.
     end: Ended | None = None
     waiting: str = ""  #: The server's word on what is waited for.
     refused: HeadraceError | None = None
@@ -141,7 +141,8 @@ class ClientSession:
 
     def _begin(self, epoch: int) -> None:
         self.epoch, self.session, self.known = epoch, None, False
-        self.received = self.taken = self.checksum = 0
+        self.received = self.taken = 0
+        self.checksum = None
         self.told, self.end, self.over = (-1, -1), None, False
         self.inbox.clear()
 
@@ -265,11 +266,11 @@ class ClientSession:
     def _ended(self, message: Ended) -> Iterator[Say]:
         if message.total > self.received:
             yield from self._gap()
-        elif message.total < self.received or message.checksum != self.checksum:
+        elif message.total < self.received or self.checksum not in (None, message.checksum):
             self.refused = DataLossError(
                 f"epoch {self.epoch} of job {self.job}",
                 f"the server counts {message.total} elements, checksum {message.checksum:x}; "
-                f"{self.received}, checksum {self.checksum:x}, came here",
+                f"{self.received}, checksum {self.checksum or 0:x}, came here",
             )
         else:
             self.end = message

@@ -100,7 +100,8 @@ def _(node: PaddedBatch, to: Settings, passes: tuple[int, ...] = ()) -> Operator
 
 @build.register
 def _(node: Repeat, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
-    return RepeatOperator(lambda number: build(node.source, to, (*passes, number)), node.count)
+    count = 0 if cardinality(node.source) == 0 else node.count
+    return RepeatOperator(lambda number: build(node.source, to, (*passes, number)), count)
 
 
 @build.register

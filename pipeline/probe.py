@@ -6,7 +6,6 @@ from functools import singledispatch
 from itertools import islice
 from typing import Any
 
-
 from .errors import InvalidArgumentError
 from .local import LocalIterator
 from .nodes import (
@@ -15,6 +14,7 @@ from .nodes import (
     Filter,
     Lines,
     ListFiles,
+    Map,
     Node,
     PaddedBatch,
     Prefetch,
@@ -96,7 +96,14 @@ def _(node: Batch, seed: int) -> tuple[list[TensorSpec], Structure]:
 @_specs.register
 def _(node: PaddedBatch, seed: int) -> tuple[list[TensorSpec], Structure]:
     specs, structure = _specs(node.source, seed)
-    shapes: list[Shape] = [None if each.shape is None else (None,) * len(each.shape) for each in specs]
-    if node.shapes is not None:
-        shapes = list(node.shapes) if len(node.shapes) == len(specs) else shapes
+    shapes: list[Shape] = [each.shape for each in specs]
+    if node.shapes is not None and len(node.shapes) == len(specs):
+        shapes = list(node.shapes)
+    elif _is_sampled(node):
+        # That the first few are of one length is no promise about the others, which is why they are padded.
+        shapes = [None if each is None else (None,) * len(each) for each in shapes]
     return [TensorSpec(_batched(node, shape), each.dtype) for shape, each in zip(shapes, specs, strict=True)], structure
+
+
+def _is_sampled(node: Node) -> bool:
+    return isinstance(node, Map) or any(_is_sampled(each) for each in node.inputs)

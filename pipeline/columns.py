@@ -82,7 +82,7 @@ class Layout:
         try:
             name, rank, values, splits, rows = data
             layout = cls(as_dtype(name), rank, tuple(values), splits, rows)
-            native = layout.dtype is bytes or np.dtype(name).isnative
+            native = isinstance(name, str) and (layout.dtype is bytes or np.dtype(name).isnative)
         except (TypeError, ValueError) as error:
             raise MalformedMessage(f"a column that is none: {data!r}") from error
         if not native or not layout._is_a_form():

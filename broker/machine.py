@@ -259,11 +259,11 @@ class Broker:
                 yield Reply(talk.peer, Ended(talk.session, run.outbox.produced, run.checksum, _ledger(run)))
         if not run.ended:
             run.look_ahead()
-        credits = list(run.credit(self.now))
+        granted = list(run.credit(self.now))
         for order in run.orders:
             yield Ask(order)
         run.orders.clear()
-        for worker, credit in credits:
+        for worker, credit in granted:
             yield Tell(worker, credit)
 
     def _deliver(self, talk: Conversation, parcel: Parcel) -> Reply:
@@ -283,5 +283,3 @@ def _ledger(run: Run) -> dict[str, Any]:
         "fenced": ledger.fenced,
         "checkpoints": ledger.checkpoints,
     }
-
-

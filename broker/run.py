@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, build
-from ..pipeline.feeds import Feed, Job, payload_of
+from ..pipeline.feeds import Feed, payload_of
 from ..pipeline.kernels.identity import chain
 from ..pipeline.messages import Credit, Pieces
 from ..pipeline.nodes import Lines, Node, Records
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
 from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
 from ..pipeline.pieces import piece_from
-from ..pipeline.segment import Segment, segment_at
 from ..pipeline.store import Store
-from ..pipeline.work import Work
 from .held import NotKept, Origins, found, keep, recovery
 from .lanes import Lane, LaneStream
 from .outbox import Outbox, Parcel
+from .recovery import Recovered, RecoveryFeed
 
 __all__ = ["Limits", "Run"]
 
@@ -50,44 +49,6 @@ class Ledger:
     fenced: int = 0  #: Pieces of leases that were over.
     checkpoints: int = 0
     failed: int = 0  #: Elements that failed.
-
-
-class Recovered(Operator):
-    """Stands for the operators while what they held is computed again."""
-
-    def __init__(self, stream: LaneStream, store: Store) -> None:
-        self.stream, self.store = stream, store
-        self.handles: dict[tuple[int, int], int] = {}
-
-    def pull(self, limit: int) -> Any:
-        """Collect; END when all is there."""
-        while isinstance(got := self.stream.pull(limit), np.ndarray):
-            for (origin, offset), handle in zip(self.store.identities(got).tolist(), got.tolist(), strict=True):
-                self.handles[origin, offset] = handle
-        return got
-
-    def close(self) -> None:
-        self.stream.close()
-
-    def snapshot(self, keep: Any) -> State:
-        raise NotKept
-
-    def restore(self, state: State, find: Any) -> None:
-        raise NotKept
-
-
-@dataclass(slots=True)
-class RecoveryFeed:
-    """Work that fills buffers again."""
-
-    works: list[Work]
-
-    def next(self) -> Job | Signal:
-        """The next of it."""
-        return Job(self.works.pop(0)) if self.works else Signal.END
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @dataclass(slots=True, eq=False)
@@ -300,9 +261,7 @@ class Run:
             lane.limit, lane.received = max(lane.outstanding, 0), 0
         lane.wanted, lane.urgent = True, urgent
         payload = payload_of(self.store, lane.arrivals.job.inputs)
-        self.orders.append(
-            Want(lane.split, self.job, self.epoch, lane.work, lane.depth, lane.limit, urgent, payload)
-        )
+        self.orders.append(Want(lane.split, self.job, self.epoch, lane.work, lane.depth, lane.limit, urgent, payload))
 
     # Checkpoints.
 
@@ -336,17 +295,13 @@ class Run:
         """In words, what is waited for."""
         for stream in sorted(self.streams, key=lambda each: -each.depth):
             for lane in stream.open_lanes():
-                where = f"at byte {lane.work.start:,} of {lane.work.path}" if lane.work.path else f"from {lane.work.start:,}"
+                where = (
+                    f"at byte {lane.work.start:,} of {lane.work.path}"
+                    if lane.work.path
+                    else f"from {lane.work.start:,}"
+                )
                 holder = f"worker {lane.worker} is at it" if lane.attempt is not None else "no worker has it"
                 return f"the next elements, {where}, are being computed: {holder}"
         if any(bounds is None for bounds in self.bounds.values()):
             return "a file is being scanned for places to cut it"
         return "nothing: it is about to go on"
-
-
-def segment_of(graph: Node, path: tuple[int, ...]) -> Segment:
-    """The segment whose last operator has this path."""
-    node = graph
-    while node.height > path[-1]:
-        node = node.inputs[0]
-    return segment_at(node)

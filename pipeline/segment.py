@@ -12,18 +12,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .blocks import Block, BlockBuilder
+from .blocks import BlockBuilder
 from .errors import HeadraceError, InvalidArgumentError, PoisonError
 from .functions import UserFunction, failure
 from .nodes import Configured, Filter, Lines, Map, Node, Prefetch, Range, Records, Rows
+from .ownership import own
 from .readers import Chunk, read
 from .seeds import generators
-from .ownership import own
 from .store import Identities
 from .structure import Structure, flatten, restack
 from .work import Appetite, Payload, Piece, Work, identities
 
-__all__ = ["Segment", "Watch", "execute", "segment_at"]
+__all__ = ["Segment", "Watch", "execute", "segment_at", "segment_of"]
 
 #: Told before each element: its position. For whoever must know on what a worker died.
 Watch = Callable[[int], None]
@@ -63,6 +63,14 @@ def segment_at(node: Node, branch: tuple[int, ...] = ()) -> Segment:
     if isinstance(node, Rows | Range):
         return Segment(path, node, None, tuple(steps))
     return Segment(path, None, node, tuple(steps))
+
+
+def segment_of(graph: Node, path: tuple[int, ...]) -> Segment:
+    """The segment whose last operator has this path."""
+    node = graph
+    while node.height > path[-1]:
+        node = node.inputs[0]
+    return segment_at(node)
 
 
 def execute(

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..pipeline.errors import to_data
-from ..pipeline.messages import Credit, Heartbeat, Hello, Lease, Message, Pieces, Program, Revoke, Stale, Welcome, WhatIs
+from ..pipeline.messages import (
+    Credit,
+    Heartbeat,
+    Hello,
+    Lease,
+    Message,
+    Pieces,
+    Program,
+    Revoke,
+    Stale,
+    Welcome,
+    WhatIs,
+)
 from ..pipeline.work import Piece, Work
 
 __all__ = ["Action", "Begin", "Drop", "Event", "Learn", "Produced", "Received", "Say", "Tick", "WorkerSession"]

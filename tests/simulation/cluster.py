@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from headrace.broker.book import Book, Fact
-from headrace.broker.run import Limits, segment_of
+from headrace.broker.run import Limits
 from headrace.client.machine import ClientSession, Go, Parcel, Take
 from headrace.client.machine import Received as ClientReceived
 from headrace.client.machine import Tick as ClientTick
@@ -25,7 +25,7 @@ from headrace.pipeline.messages import Hello, Message, Register
 from headrace.pipeline.nodes import Node
 from headrace.pipeline.orders import Scanned
 from headrace.pipeline.pieces import block_from, payload_from, piece_buffers
-from headrace.pipeline.segment import execute
+from headrace.pipeline.segment import execute, segment_of
 from headrace.pipeline.work import Appetite, Piece, Work
 from headrace.server import Dead, End, From, Journal, Look, Server, Tick, To
 from headrace.workers.machine import Begin, Drop, Learn, Produced, Say, WorkerSession
@@ -35,7 +35,7 @@ from headrace.workers.machine import Tick as WorkerTick
 __all__ = ["Cluster", "Faults", "Lost", "plain"]
 
 
-class Lost(AssertionError):
+class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
     """A promise was broken: another element than expected, one missing, one twice, or no progress."""
 
 
@@ -182,7 +182,9 @@ class Cluster:
         while not self.loop.done:
             self.now, _, action = heapq.heappop(self.events)
             if self.now > limit_s:
-                raise Lost(f"no end after {limit_s} virtual seconds, at {self.seen} of {[len(e) for e in self.expected]}")
+                raise Lost(
+                    f"no end after {limit_s} virtual seconds, at {self.seen} of {[len(e) for e in self.expected]}"
+                )
             action()
         return self
 
@@ -229,7 +231,7 @@ class Cluster:
             case Journal(fact):
                 self.journal.append(fact)
             case To(peer, message, buffers):
-                copies = [bytes(memoryview(np.ascontiguousarray(each)).cast("B")) for each in buffers]
+                copies = [np.ascontiguousarray(each).tobytes() for each in buffers]
                 if peer.startswith("worker"):
                     self.send(lambda: self.tell_worker(peer, message, copies))
                 else:
@@ -277,7 +279,7 @@ class Cluster:
             match action:
                 case Say(message, piece):
                     arrays = piece_buffers(piece, worker.works[message.split]) if piece is not None else []  # type: ignore[union-attr]
-                    copies = [bytes(memoryview(np.ascontiguousarray(each)).cast("B")) for each in arrays]
+                    copies = [np.ascontiguousarray(each).tobytes() for each in arrays]
                     self.send(lambda m=message, b=copies: self.tell_server(From(name, m, b)))  # type: ignore[misc]
                 case Begin():
                     worker.begin(action, buffers)
@@ -312,8 +314,8 @@ class Cluster:
         self.loop = self.start_loop()
 
     def say(self, loop: Loop, said: list[Any]) -> None:
+        peer = loop.session.hello.name
         for each in said:
-            peer = loop.session.hello.name
             self.send(lambda m=each.message: self.tell_server(From(peer, m)))  # type: ignore[misc]
 
     def tell_client(self, peer: str, message: Message, buffer: Any) -> None:
@@ -379,5 +381,3 @@ class Cluster:
                 self.crash_worker(name)
             elif self.random.random() < self.faults.worker_stops / 10:
                 self.workers[name].stopped_until = self.now + self.random.uniform(2.0, 5.0)
-
-

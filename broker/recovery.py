@@ -1,0 +1,55 @@
+"""Recovery: what a checkpoint's operators held is computed again before they go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..pipeline.feeds import Job
+from ..pipeline.operators.protocol import Operator, Signal, State
+from ..pipeline.store import Store
+from ..pipeline.work import Work
+from .held import NotKept
+from .lanes import LaneStream
+
+__all__ = ["Recovered", "RecoveryFeed"]
+
+
+class Recovered(Operator):
+    """Stands for the operators while what they held is computed again."""
+
+    def __init__(self, stream: LaneStream, store: Store) -> None:
+        self.stream, self.store = stream, store
+        self.handles: dict[tuple[int, int], int] = {}
+
+    def pull(self, limit: int) -> Any:
+        """Collect; END when all is there."""
+        while isinstance(got := self.stream.pull(limit), np.ndarray):
+            for (origin, offset), handle in zip(self.store.identities(got).tolist(), got.tolist(), strict=True):
+                self.handles[origin, offset] = handle
+        return got
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def snapshot(self, keep: Any) -> State:
+        raise NotKept
+
+    def restore(self, state: State, find: Any) -> None:
+        raise NotKept
+
+
+@dataclass(slots=True)
+class RecoveryFeed:
+    """Work that fills buffers again."""
+
+    works: list[Work]
+
+    def next(self) -> Job | Signal:
+        """The next of it."""
+        return Job(self.works.pop(0)) if self.works else Signal.END
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -274,9 +274,9 @@ def _bounds(out: Array, lengths: Sequence[int]) -> None:
 def layout_of(components: Sequence[Any]) -> Layout:
     """How these components, of one dtype and rank, are best laid out."""
     dtype, rank = _dtype_and_rank(components[0])
-    if rank or len(set(map(type, components))) > 1:
-        if any(_dtype_and_rank(each) != (dtype, rank) for each in components):
-            raise InvalidArgumentError("components of one column differ in dtype or rank")
+    several = rank > 0 or len(set(map(type, components))) > 1
+    if several and any(_dtype_and_rank(each) != (dtype, rank) for each in components):
+        raise InvalidArgumentError("components of one column differ in dtype or rank")
     count = len(components)
     if dtype is bytes:
         if rank == 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -94,7 +95,7 @@ class FileFeed:
             bounds = self.cut(path)
             if isinstance(bounds, Signal):
                 return bounds
-            ends = zip(bounds[:-1], bounds[1:], strict=True)
+            ends = pairwise(bounds)
             self.pieces = [Work(self.segment, origin, start or 0, stop, path) for start, stop in ends]
             self.file = None
         return Job(self.pieces.pop(0))

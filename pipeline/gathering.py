@@ -128,12 +128,14 @@ class _Pick:
         target = out.values.ctypes.data
         if out.splits is not None:
             assert self.starts is not None
+            assert self.counts is not None
             splits = _addresses([column.splits for column in self.sources])
             gather_strings(bases, splits, self.which, self.starts, self.counts, out.splits, target)
         elif self.starts is None:
             stride = self.sources[0].values.dtype.itemsize * int(np.prod(self.shape or (), dtype=np.int64))
             gather_rows(bases, self.which, self.rows, stride, target)
         else:
+            assert self.counts is not None
             gather_runs(bases, self.which, self.starts, self.counts, out.values.dtype.itemsize, target)
 
     def _fill_bounds(self, out: Column, shapes: Array, fold: int | None) -> None:
@@ -155,6 +157,7 @@ class _Pick:
 
     def _nbytes(self) -> int:
         assert self.starts is not None
+        assert self.counts is not None
         bounds = np.empty(self._items() + 1, np.int64)
         values = np.zeros(len(self.sources), np.int64)
         splits = _addresses([column.splits for column in self.sources])

@@ -60,7 +60,7 @@ class _Reader:
     def _more(self) -> bool:
         """Append what the file gives next; False at its end."""
         fresh = np.empty(self.chunk_bytes, np.uint8)
-        count = self.source.readinto(memoryview(fresh))
+        count = self.source.readinto(fresh.data)
         self.ended = count == 0
         self.text = np.concatenate([self.text, fresh[:count]])
         return not self.ended

@@ -108,7 +108,7 @@ def _shapes_of(column: Column) -> Array:
 def _target(name: str, column: Column, asked: tuple[int | None, ...] | None) -> Array:
     """The shape that every element of this batch gets."""
     shapes = _shapes_of(column)
-    longest = shapes.max(axis=0, initial=0)
+    longest: Array = shapes.max(axis=0, initial=0)
     if asked is None:
         return longest
     if len(asked) != column.rank:

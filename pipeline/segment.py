@@ -152,7 +152,7 @@ class _Run:
         if self.watch is not None:
             self.watch(at)
         if at in self.work.poison:
-            raise PoisonError(describe(self.work, at), 3, "killed, or longer than a lease without an answer")
+            raise PoisonError(describe(self.work, int(who[1])), 3, "killed, or longer than a lease without an answer")
         flat: _Flat | None = None
         for step, generator in self.calls:
             if flat is not None:
@@ -167,7 +167,7 @@ class _Run:
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 told = failure(step.function, error)
-                raise _place(told, self.work, at, step.function.name) from told.__cause__
+                raise _place(told, self.work, int(who[1]), step.function.name) from told.__cause__
             del result
             if flat is not None:
                 own(flat[0])
@@ -221,7 +221,7 @@ def _truth(result: Any, function: UserFunction) -> bool:
 
 
 def describe(work: Work, at: int) -> str:
-    """In words, which element."""
+    """In words, which element, from its offset, which does not depend on how the work was divided."""
     if work.path:
         return f"the record at byte {at:,} of {work.path}"
     return f"element {at:,}"

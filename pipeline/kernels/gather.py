@@ -6,6 +6,7 @@ pass addresses of arrays that they keep alive, and row numbers that they have ch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,27 +23,32 @@ __all__ = ["gather_rows", "gather_runs", "gather_strings", "item_positions", "lo
 I64 = npt.NDArray[np.int64]
 
 
-@intrinsic
-def copy_bytes(typing_context: Any, target: Any, source: Any, count: Any) -> Any:
+def _copy_bytes(typing_context: Any, target: Any, source: Any, count: Any) -> Any:
     """memcpy between two addresses."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = ir.IntType(8).as_pointer()
         to, start, size = args
-        cgutils.raw_memcpy(builder, builder.inttoptr(to, pointer), builder.inttoptr(start, pointer), size, 1)
+        copy: Any = cgutils.raw_memcpy
+        copy(builder, builder.inttoptr(to, pointer), builder.inttoptr(start, pointer), size, 1)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), generate
 
 
-@intrinsic
-def load(typing_context: Any, address: Any) -> Any:
+def _load(typing_context: Any, address: Any) -> Any:
     """The 64-bit integer at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(builder.inttoptr(args[0], ir.IntType(64).as_pointer()))
+        # Frames of a message may begin at any address.
+        return builder.load(builder.inttoptr(args[0], ir.IntType(64).as_pointer()), align=1)
 
     return types.int64(types.int64), generate
+
+
+_intrinsic: Any = intrinsic
+copy_bytes: Callable[[int, int, int], None] = _intrinsic(_copy_bytes)
+load: Callable[[int], int] = _intrinsic(_load)
 
 
 @kernel

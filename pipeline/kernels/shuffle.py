@@ -19,7 +19,7 @@ def scramble(x: np.uint64) -> np.uint64:
 
 
 @inline
-def below(x: np.uint64, n: int) -> int:
+def below(x: np.uint64, n: int) -> np.int64:
     """The high half of x times n: uniform in [0, n) to within n / 2**64 (Lemire 2019)."""
     mask = np.uint64(0xFFFFFFFF)
     low = (x & mask) * np.uint64(n)

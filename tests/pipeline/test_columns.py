@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgpack
@@ -177,7 +178,11 @@ def test_whatever_bounds_pass_the_check_are_safe_to_gather_stack_and_pad(
     copies = list(store.gather(handles[::-1]))[::-1]
     for i, copy in enumerate(copies):
         np.testing.assert_array_equal(copy, column.get(i))
-    for attempt in (lambda: store.gather(handles, fold=len(handles)), lambda: pad_block(block, Padding())):
+    attempts: list[Callable[[], Block]] = [
+        lambda: store.gather(handles, fold=len(handles)),
+        lambda: pad_block(block, Padding()),
+    ]
+    for attempt in attempts:
         try:
             attempt()
         except HeadraceError:

@@ -67,7 +67,8 @@ def test_take_does_not_count_failures_and_skip_raises_them() -> None:
         return x
 
     def outcomes(dataset: Dataset) -> list[Any]:
-        iterator, got = iter(dataset), []
+        iterator = iter(dataset)
+        got: list[Any] = []
         while True:
             try:
                 got.append(int(next(iterator)))

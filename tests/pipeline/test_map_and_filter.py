@@ -48,7 +48,8 @@ def test_map_spreads_plain_tuples_over_arguments_and_nothing_else(run: Run) -> N
 
 
 def test_map_takes_any_callable(run: Run) -> None:
-    for call, expected in [(Adder(), 1), (Adder().add, 2), (partial(np.add, 3), 3), (abs, 0), (np.negative, 0)]:
+    calls: list[tuple[Any, int]] = [(Adder(), 1), (Adder().add, 2), (partial(np.add, 3), 3), (abs, 0), (np.negative, 0)]
+    for call, expected in calls:
         assert run(Dataset.range(1).map(call)) == [[expected]]
     with pytest.raises(InvalidArgumentError, match="map needs a function, not int"):
         Dataset.range(1).map(5)  # type: ignore[arg-type]
@@ -112,6 +113,12 @@ def test_a_failing_function_is_named_with_its_element_and_its_exception_is_the_c
     assert 'raise KeyError("no such label")' in caught.value.traceback
     assert "segment.py" not in caught.value.traceback
     assert list(iterator) == [3, 4]
+
+
+def test_behind_a_shuffle_the_failing_element_is_named_by_its_place_in_the_source() -> None:
+    with pytest.raises(hr.FunctionError) as caught:
+        list(Dataset.range(5).shuffle(5, seed=1).map(broken))
+    assert caught.value.where == "map(broken), element 2"
 
 
 def test_a_failing_function_over_a_file_names_file_record_and_operator(text_file: Callable[..., str]) -> None:

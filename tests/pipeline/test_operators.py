@@ -14,9 +14,9 @@ from headrace.pipeline.blocks import Block
 from headrace.pipeline.errors import InvalidArgumentError, MalformedMessage
 from headrace.pipeline.operators.batch import BatchOperator
 from headrace.pipeline.operators.counting import RepeatOperator, SkipOperator, TakeOperator
-from headrace.pipeline.operators.protocol import Failed, Find, Handles, Keep, Operator, Pulled, Signal, State
+from headrace.pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from headrace.pipeline.operators.shuffle import ShuffleOperator
-from headrace.pipeline.store import Store
+from headrace.pipeline.store import Handles, Store
 from headrace.pipeline.work import identities
 
 Make: TypeAlias = Callable[[Operator, Store], Operator]

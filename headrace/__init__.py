@@ -1,6 +1,9 @@
 """headrace: input pipelines that run beside your training loop."""
 
 from . import image, io
+from .client.embedded import serve
+from .client.iterator import ServiceIterator
+from .client.service import Service
 from .pipeline.cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
 from .pipeline.dataset import AUTOTUNE, Dataset, Options, TextLineDataset, TFRecordDataset
 from .pipeline.errors import (
@@ -25,6 +28,9 @@ __all__ = [
     "TFRecordDataset",
     "TextLineDataset",
     "Options",
+    "serve",
+    "Service",
+    "ServiceIterator",
     "TensorSpec",
     "AUTOTUNE",
     "INFINITE_CARDINALITY",

@@ -1,11 +1,20 @@
 """The command line: `headrace` and `python -m headrace`."""
 
+from __future__ import annotations
+
+import sys
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line."""
-    # Imported late: what the service starts goes through here, too, and must not wait for typer.
+    # The service's own processes are started often, and do not wait for what people's commands need.
+    if sys.argv[1:2] in (["worker"], ["server"]):
+        from .processes import start
+
+        start(sys.argv[1], sys.argv[2:])
+        return
     from .commands import app
 
     app()

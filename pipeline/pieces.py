@@ -46,7 +46,7 @@ def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
 def block_from(layout: list[Any], buffer: Any) -> Block:
     """A block over a received buffer, its bounds checked: kernels will trust them."""
     data = np.frombuffer(buffer, np.uint8)
-    if data.ctypes.data % 16:
+    if data.ctypes.data % 8:
         data = data.copy()  # typed views need aligned memory
     block = Block.over(BlockLayout.from_data(layout), data)
     for column in block.columns:

@@ -1,0 +1,211 @@
+"""The service iterator: batches in a training loop, epoch after epoch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol, Self
+
+import zmq
+
+from ..pipeline.errors import FailedPreconditionError, MalformedMessage, OutOfRangeError, ServiceError
+from ..pipeline.frames import from_frames, to_frames
+from ..pipeline.local import delivered
+from ..pipeline.messages import Hello, Register
+from ..pipeline.pieces import block_from
+from ..pipeline.sockets import open_socket
+from ..pipeline.structure import Element
+from .machine import ClientSession, Go, Parcel, Received, Say, Take, Tick
+from .summary import Summary
+
+__all__ = ["ServiceIterator"]
+
+#: The server answers everything at once; silent for so long, it is gone.
+SILENCE_S = 30.0
+#: After so long without an element, say why.
+PATIENCE_S = 20.0
+POLL_MS = 100
+#: Elements asked for ahead of the loop take about so much memory, unless prefetch says how many.
+WINDOW_BYTES = 64 << 20
+WINDOW_MOST = 4096
+
+
+class Watched(Protocol):
+    """What may end under us."""
+
+    @property
+    def gone(self) -> str | None:
+        """How it ended, or None while it runs."""
+
+
+class ServiceIterator(Iterator[Element]):
+    """The elements of one epoch after another, computed by workers.
+
+    `for` goes through what is left of the epoch at hand, or through the next one; `epoch` says which that is.
+    After the end `next()` keeps raising StopIteration, and `get_next()` OutOfRangeError, until `iter()` begins the
+    next epoch. An element that failed raises, and the next call goes on behind it. Not for several threads.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: str,
+        hello: Hello,
+        register: Register,
+        server: Watched,
+        window: int | None,
+        batched: bool,
+    ) -> None:
+        self._socket = open_socket(context, zmq.DEALER, hello.name)
+        self._socket.connect(address)
+        self._server, self._adapt = server, window is None
+        generation = time.time_ns()  # the newest life of a client is the one that is heard
+        self._session = ClientSession(
+            hello=hello, register=register, generation=generation, window=window or 2, now=time.monotonic()
+        )
+        self._session.heard_at = self._session.now
+        self._ready: Iterator[Element] = iter(())
+        self._epoch = 0
+        self._begun = self._ended = self._closed = False
+        self._batched = batched
+        self._summary = Summary(batched)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch at hand, counted from 0."""
+        return self._epoch
+
+    def __iter__(self) -> Self:
+        if self._ended:
+            self._epoch, self._begun, self._ended = self._epoch + 1, False, False
+        return self
+
+    def __next__(self) -> Element:
+        if self._closed:
+            raise FailedPreconditionError("this iterator is closed")
+        if self._ended:
+            raise StopIteration
+        if not self._begun:
+            self._begun = True
+            self._summary = Summary(self._batched)
+            self._say(self._session.handle(Go(self._epoch)))
+        self._summary.loop_came()
+        try:
+            return self._take()
+        finally:
+            self._summary.loop_left()
+
+    def get_next(self) -> Element:
+        """The next element; OutOfRangeError at the end of the epoch, until `iter()` begins the next."""
+        try:
+            return next(self)
+        except StopIteration:
+            raise OutOfRangeError("End of sequence") from None
+
+    def _take(self) -> Element:
+        for element in self._ready:
+            return self._taken(element)
+        parcel = self._await()
+        if parcel is None:
+            self._finish()
+            raise StopIteration
+        if parcel.error is not None:
+            self._say(self._session.handle(Take(1)))
+            raise parcel.error
+        assert parcel.layout is not None, "a parcel holds a block or an error"
+        block = block_from(parcel.layout, parcel.buffer)
+        self._learn(block.nbytes / block.rows)
+        self._ready = islice(delivered(block), parcel.skip, None)
+        return self._taken(next(self._ready))
+
+    def _taken(self, element: Element) -> Element:
+        self._say(self._session.handle(Take(1)))
+        self._summary.count(element)
+        return element
+
+    def _learn(self, each_bytes: float) -> None:
+        """Ask for as many elements ahead as their size allows."""
+        if self._adapt:
+            self._session.window = int(max(2, min(WINDOW_MOST, WINDOW_BYTES / max(1.0, each_bytes))))
+
+    def _finish(self) -> None:
+        self._say(self._session.handle(Take(0)))
+        self._ended = True
+        if self._session.end is not None:
+            self._summary.finish(self._session.end.ledger)
+
+    def _await(self) -> Parcel | None:
+        """The next parcel, or None at the end of the epoch."""
+        said = began = time.monotonic()
+        while True:
+            self._hear(zmq.NOBLOCK)
+            if self._session.refused is not None:
+                raise self._session.refused
+            if (parcel := self._session.ready) is not None:
+                return parcel
+            if self._session.finished:
+                return None
+            now = time.monotonic()
+            self._say(self._session.handle(Tick(now)))
+            self._check(now)
+            if now - said > PATIENCE_S:
+                said = now
+                why = self._session.waiting or "the server has not said why"
+                print(f"headrace: waiting for {now - began:.0f} s: {why}", file=sys.stderr)
+            self._socket.poll(POLL_MS)
+
+    def _check(self, now: float) -> None:
+        """Nobody waits for a server that is gone."""
+        if (how := self._server.gone) is not None:
+            raise ServiceError(f"{how}: start the service again; what was delivered stays delivered")
+        silent = now - self._session.heard_at
+        if silent > SILENCE_S:
+            raise ServiceError(f"the server at {self._socket.LAST_ENDPOINT!r} has not answered for {silent:.0f} s")
+
+    def _hear(self, flags: int) -> None:
+        while True:
+            try:
+                frames: Sequence[Any] = self._socket.recv_multipart(flags, copy=False)
+            except zmq.Again:
+                return
+            try:
+                message, buffers = from_frames([frame.buffer for frame in frames])
+            except MalformedMessage as error:
+                raise ServiceError(f"the server sent what cannot be read: {error}") from error
+            self._say(self._session.handle(Tick(time.monotonic())))
+            self._say(self._session.handle(Received(message, buffers[0] if buffers else None)))
+
+    def _say(self, said: Sequence[Say]) -> None:
+        for each in said:
+            try:
+                self._socket.send_multipart(to_frames(each.message), zmq.NOBLOCK)
+            except zmq.Again:
+                return  # the server is away; it is all said again
+
+    def summary(self) -> Summary:
+        """Elements, seconds, and who waited for whom, in the epoch at hand or the one just ended."""
+        return self._summary
+
+    def close(self) -> None:
+        """Give the job back. Closing twice is allowed."""
+        if not self._closed:
+            self._closed = True
+            self._say(self._session.close())
+            self._socket.close(linger=100)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            state = "closed"
+        elif not self._begun:
+            state = f"before epoch {self._epoch}"
+        else:
+            state = f"epoch {self._epoch}, element {self._session.taken}{', ended' if self._ended else ''}"
+        return f"<ServiceIterator: {state}>"

@@ -1,0 +1,100 @@
+"""The service handle: what a script holds of a running server."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import zmq
+
+from ..pipeline.blobs import Blobs
+from ..pipeline.dataset import Dataset
+from ..pipeline.errors import FailedPreconditionError
+from ..pipeline.graph import encode
+from ..pipeline.messages import Hello, Register
+from ..pipeline.nodes import Batch, Configured, Node, PaddedBatch, Prefetch
+from .iterator import ServiceIterator
+
+__all__ = ["Service"]
+
+
+class Owned(Protocol):
+    """A server process that ends with its handle."""
+
+    @property
+    def gone(self) -> str | None:
+        """How it ended, or None while it runs."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
+class Service:
+    """A running server and its workers.
+
+    Close it, or use it as a context manager; iterators made from it end with it.
+    """
+
+    def __init__(self, address: str, blobs: Path, owned: Owned) -> None:
+        self.address = address
+        self._blobs, self._owned = Blobs(blobs), owned
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._iterators: list[ServiceIterator] = []
+        self._closed = False
+
+    def iterate(self, dataset: Dataset) -> ServiceIterator:
+        """Iterate over a dataset whose functions the workers run.
+
+        The graph is sent now; elements are computed from the first `next()` or `for` on. Epoch n gives the
+        same elements, byte for byte, as pass n of the dataset in process.
+
+        Raises:
+            InvalidArgumentError: a pattern that no file matches, or a function that cannot be sent.
+            FailedPreconditionError: the service is closed.
+        """
+        if self._closed:
+            raise FailedPreconditionError("this service is closed: start another with headrace.serve()")
+        graph = encode(dataset.resolved, self._blobs)
+        key = os.urandom(8).hex()
+        hello = Hello("client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
+        register = Register(key, graph, dataset.seed)
+        iterator = ServiceIterator(self._context, self.address, hello, register, self._owned, _window(dataset.node), _batches(dataset.node))
+        self._iterators.append(iterator)
+        return iterator
+
+    def close(self) -> None:
+        """End all iterators, the workers and the server. Closing twice is allowed."""
+        if self._closed:
+            return
+        self._closed = True
+        for iterator in self._iterators:
+            iterator.close()
+        self._owned.stop()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else (self._owned.gone or "running")
+        return f"<Service at {self.address}: {state}>"
+
+
+def _window(node: Node) -> int | None:
+    """How many elements the end of the pipeline asks to have ready; None leaves it to us."""
+    while isinstance(node, Configured):
+        node = node.source
+    return node.size if isinstance(node, Prefetch) and node.size > 0 else None
+
+
+def _batches(node: Node) -> bool:
+    """Whether batches come out of a pipeline."""
+    return isinstance(node, Batch | PaddedBatch) or any(map(_batches, node.inputs))

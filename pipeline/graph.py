@@ -1,0 +1,137 @@
+"""The graph as a message: nodes as plain data, functions and arrays as blobs.
+
+A server decodes the outline alone: it never unpickles a function nor reads an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from . import nodes
+from .blobs import Blobs, outline
+from .errors import FailedPreconditionError, FunctionError, HeadraceError, MalformedMessage
+from .functions import UserFunction, load_function, ship_function
+from .nodes import Node
+from .spec import as_dtype, dtype_name
+from .structure import Structure
+
+__all__ = ["decode_outline", "decode_whole", "encode"]
+
+_KINDS: dict[str, type[Node]] = {
+    name: kind
+    for name, kind in vars(nodes).items()
+    if isinstance(kind, type) and issubclass(kind, Node) and kind is not Node
+}
+
+
+def encode(node: Node, blobs: Blobs) -> bytes:
+    """A resolved graph as bytes; its functions and arrays are put among the blobs.
+
+    Raises:
+        InvalidArgumentError: a function that cannot be pickled.
+        ResourceExhaustedError: an array over the budget.
+    """
+    return bytes(msgpack.packb(_node_data(node, blobs)))
+
+
+def _node_data(node: Node, blobs: Blobs) -> list[Any]:
+    return [type(node).__name__, {f.name: _value_data(getattr(node, f.name), blobs) for f in fields(node)}]
+
+
+def _value_data(value: Any, blobs: Blobs) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case Node():
+            return {"node": _node_data(value, blobs)}
+        case UserFunction():
+            return {"function": [blobs.put(ship_function(value.call)), value.name, value.wants_rng]}
+        case Structure():
+            return {"structure": value.to_data()}
+        case np.ndarray():
+            return {"array": blobs.put_array(value)}
+        case np.generic():
+            return {"scalar": [value.dtype.str, value.tobytes()]}
+        case bytes():
+            return {"bytes": value}
+        case tuple():
+            return {"tuple": [_value_data(each, blobs) for each in value]}
+    return {"dtype": "bytes" if value is bytes else dtype_name(value)}
+
+
+def decode_whole(data: bytes, blobs: Blobs) -> Node:
+    """The graph with its functions and arrays, for a worker. A function that cannot be loaded fails when called."""
+    return _decode(data, lambda found: _load(found, blobs), blobs.get_array)
+
+
+def decode_outline(data: bytes) -> Node:
+    """The graph without what its functions do and its arrays hold, for planning.
+
+    Raises:
+        MalformedMessage: what is no graph.
+    """
+    return _decode(data, _stub, outline)
+
+
+def _decode(data: bytes, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Node:
+    try:
+        return _node(msgpack.unpackb(data), function, array)
+    except HeadraceError:
+        raise
+    except Exception as error:
+        raise MalformedMessage(f"not a graph: {type(error).__name__}: {error}") from error
+
+
+def _node(data: Any, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Node:
+    name, values = data
+    return _KINDS[name](**{key: _value(value, function, array) for key, value in values.items()})
+
+
+def _value(data: Any, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Any:
+    if not isinstance(data, dict):
+        return data
+    ((kind, value),) = data.items()
+    match kind:
+        case "node":
+            return _node(value, function, array)
+        case "function":
+            return function(value)
+        case "structure":
+            return Structure.from_data(value)
+        case "array":
+            return array(value)
+        case "scalar":
+            return np.frombuffer(value[1], np.dtype(value[0]))[0]
+        case "bytes":
+            return value
+        case "tuple":
+            return tuple(_value(each, function, array) for each in value)
+        case "dtype":
+            return as_dtype(value)
+    raise MalformedMessage(f"a graph with a {kind!r}")
+
+
+def _load(found: Any, blobs: Blobs) -> UserFunction:
+    digest, name, wants_rng = found
+    try:
+        return UserFunction(load_function(bytes(blobs.get(digest))), name, wants_rng)
+    except Exception as error:
+        reason = f"it cannot be loaded here: {type(error).__name__}: {error}"
+        return UserFunction(_failing(FunctionError(name, reason)), name, False)
+
+
+def _stub(found: Any) -> UserFunction:
+    error = FailedPreconditionError("a server runs no function: this is a mistake in headrace")
+    return UserFunction(_failing(error), found[1], found[2])
+
+
+def _failing(error: HeadraceError) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail

@@ -1,0 +1,182 @@
+"""A worker's process: sockets and computing around its session. It decides nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import zmq
+
+from ..pipeline.blobs import Blobs
+from ..pipeline.errors import MalformedMessage, from_data
+from ..pipeline.frames import from_frames, to_frames
+from ..pipeline.graph import decode_whole
+from ..pipeline.lifeline import die_with_parent, watch
+from ..pipeline.messages import Bye, Hello, Lease, Message, Pieces, Program, Refused
+from ..pipeline.nodes import Node
+from ..pipeline.pieces import payload_from, piece_buffers
+from ..pipeline.segment import execute, segment_of
+from ..pipeline.sockets import open_socket
+from ..pipeline.work import Appetite, Piece, Work
+from .box import Box
+from .machine import Begin, Drop, Learn, Produced, Received, Say, Tick, WorkerSession
+
+__all__ = ["WorkerConfig", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """What a worker needs to know."""
+
+    server: str
+    name: str
+    blobs: Path
+    box: Path
+    lifeline: int | None = None  #: Descriptor of a pipe that its starter holds open.
+    piece_bytes: int = 1 << 20
+    piece_s: float = 0.02
+    poll_s: float = 0.1
+
+
+@dataclass(slots=True)
+class Begun:
+    """A lease being computed. What it needs of its job is looked up at the first piece, when the job is known."""
+
+    lease: Lease
+    work: Work
+    buffers: Sequence[Any]
+    pieces: Iterator[Piece] | None = None
+
+
+@dataclass(slots=True)
+class WorkerService:
+    """The loop: hear, tick, compute one piece, say."""
+
+    config: WorkerConfig
+    socket: zmq.Socket[bytes]
+    session: WorkerSession
+    box: Box
+    begun: dict[int, Begun] = field(default_factory=dict)
+    graphs: dict[int, tuple[Node, int]] = field(default_factory=dict)
+    stopping: bool = False
+
+    def loop(self) -> None:
+        """Until told to stop."""
+        while not self.stopping:
+            started = monotonic()
+            self._do(self.session.handle(Tick(started)))
+            split = self.session.choose()
+            wait_s = 0.0 if split is not None else self.config.poll_s
+            while self.socket.poll(int(wait_s * 1000)):
+                self._hear(self.socket.recv_multipart(copy=False))
+                wait_s = 0.0
+            split = self.session.choose()
+            if split is not None:
+                self._compute(split)
+            elif self.session.parked:
+                self.session.parked_s += monotonic() - started
+        self._send(Bye())
+
+    def _hear(self, frames: Sequence[Any]) -> None:
+        try:
+            message, buffers = from_frames([frame.buffer for frame in frames])
+        except MalformedMessage as error:
+            print(f"headrace {self.config.name}: {error}", file=sys.stderr)
+            return
+        if isinstance(message, Refused):
+            print(f"headrace {self.config.name}: refused: {from_data(message.error)}", file=sys.stderr)
+            self.stopping = True
+        for action in self.session.handle(Received(message)):
+            if isinstance(action, Begin):
+                lease = action.lease
+                self.begun[lease.split] = Begun(lease, Work.from_data(lease.work), buffers)
+            else:
+                self._do([action])
+
+    def _do(self, actions: Sequence[Any]) -> None:
+        for action in actions:
+            match action:
+                case Say(message, piece):
+                    self._say(message, piece)
+                case Drop(split):
+                    self.begun.pop(split, None)
+                case Learn(program):
+                    self._learn(program)
+
+    def _learn(self, program: Program) -> None:
+        self.graphs[program.job] = decode_whole(program.graph, Blobs(self.config.blobs)), program.seed
+
+    def _say(self, message: Message, piece: Piece | None) -> None:
+        buffers: list[Any] = []
+        if piece is not None and isinstance(message, Pieces) and message.split in self.begun:
+            buffers = [np.ascontiguousarray(each) for each in piece_buffers(piece, self.begun[message.split].work)]
+        self._send(message, buffers)
+
+    def _send(self, message: Message, buffers: Sequence[Any] = ()) -> None:
+        try:
+            self.socket.send_multipart(to_frames(message, buffers), zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return  # the server is away; what matters is said again
+
+    def _compute(self, split: int) -> None:
+        begun = self.begun[split]
+        if begun.pieces is None:
+            begun.pieces = self._start(begun)
+        started = monotonic()
+        piece = next(begun.pieces)
+        self.box.clear()
+        self.session.busy_s += monotonic() - started
+        self._do(self.session.handle(Produced(split, begun.lease.attempt, piece)))
+
+    def _start(self, begun: Begun) -> Iterator[Piece]:
+        lease = begun.lease
+        graph, seed = self.graphs[lease.job]
+        payload = payload_from(lease.layout, begun.buffers) if lease.layout is not None else None
+        appetite = Appetite(nbytes=self.config.piece_bytes, seconds=self.config.piece_s)
+        split, executing = lease.split, self.box.executing
+        return execute(
+            segment_of(graph, begun.work.segment),
+            begun.work,
+            payload,
+            seed,
+            lease.epoch,
+            appetite,
+            watch=lambda position: executing(split, position),
+        )
+
+
+def versions() -> dict[str, str]:
+    """What workers of one job should agree on, so that their results do."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
+
+
+def run(config: WorkerConfig) -> None:
+    """Serve until told to stop, or the starter is gone."""
+    die_with_parent()
+    if config.lifeline is not None:
+        # A function may hold the loop for long: the thread ends the process all the same.
+        watch(config.lifeline, lambda: os._exit(1))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's; it closes us
+    context = zmq.Context()
+    socket = open_socket(context, zmq.DEALER, config.name)
+    socket.connect(config.server)
+    box = Box(config.box)
+    box.clear()
+    hello = Hello("worker", config.name, os.getpid(), versions())
+    service = WorkerService(config, socket, WorkerSession(hello=hello), box)
+
+    def stop(*_: Any) -> None:
+        service.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    service.loop()
+    socket.close(linger=200)
+    context.term()

@@ -185,7 +185,10 @@ class Run:
                 self.ledger.failed += 1
                 self._put(Parcel(self.outbox.produced, 1, None, got.error, self.checksum))
             else:
-                self._deliver(got)
+                while len(got):  # elements of unlike structure travel apart
+                    alike = self.store.alike(got)
+                    self._deliver(got[:alike])
+                    got = got[alike:]
 
     def _finish(self) -> None:
         if not isinstance(self.operator, Recovered) or self.state is None:

@@ -15,7 +15,7 @@ from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.local import delivered
 from ..pipeline.messages import Hello, Register
 from ..pipeline.pieces import block_from
-from ..pipeline.sockets import open_socket
+from ..pipeline.sockets import connect, open_socket
 from ..pipeline.structure import Element
 from .machine import ClientSession, Go, Parcel, Received, Say, Take, Tick
 from .summary import Summary
@@ -59,7 +59,7 @@ class ServiceIterator(Iterator[Element]):
         batched: bool,
     ) -> None:
         self._socket = open_socket(context, zmq.DEALER, hello.name)
-        self._socket.connect(address)
+        connect(self._socket, address)
         self._server, self._adapt = server, window is None
         generation = time.time_ns()  # the newest life of a client is the one that is heard
         self._session = ClientSession(

@@ -12,7 +12,7 @@ import zmq
 from .errors import ServiceError
 from .frames import BLOCK_BYTES
 
-__all__ = ["address_in", "make_run_directory", "open_socket"]
+__all__ = ["address_in", "connect", "make_run_directory", "open_socket"]
 
 #: What an ipc path may be long, in bytes: the kernel's limit of 108 less the final zero.
 PATH_BYTES = 107
@@ -39,6 +39,12 @@ def open_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, identity: st
     if identity:
         socket.setsockopt(zmq.IDENTITY, identity.encode())
     return socket
+
+
+def connect(socket: zmq.Socket[bytes], address: str, wait_s: float = 2.0) -> None:
+    """Connect, and wait until that is so: what is said before is dropped. A server that is away may come later."""
+    socket.connect(address)
+    socket.poll(int(wait_s * 1000), zmq.POLLOUT)
 
 
 def make_run_directory() -> Path:

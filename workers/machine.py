@@ -202,7 +202,8 @@ class WorkerSession:
         if held is None or held.lease.attempt != attempt:
             return
         held.sent += piece.nbytes
-        held.finished = piece.last
+        stop = work_of(held.lease).stop
+        held.finished = piece.last or (stop is not None and piece.next >= stop)
         if not held.unacknowledged:
             held.sent_at = self.now
         held.unacknowledged.append(piece)

@@ -24,7 +24,7 @@ from ..pipeline.messages import Bye, Hello, Lease, Message, Pieces, Program, Ref
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
 from ..pipeline.segment import execute, segment_of
-from ..pipeline.sockets import open_socket
+from ..pipeline.sockets import connect, open_socket
 from ..pipeline.work import Appetite, Piece, Work
 from .box import Box
 from .machine import Begin, Drop, Learn, Produced, Received, Say, Tick, WorkerSession
@@ -167,7 +167,7 @@ def run(config: WorkerConfig) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's; it closes us
     context = zmq.Context()
     socket = open_socket(context, zmq.DEALER, config.name)
-    socket.connect(config.server)
+    connect(socket, config.server)
     box = Box(config.box)
     box.clear()
     hello = Hello("worker", config.name, os.getpid(), versions())

@@ -114,6 +114,7 @@ class FileError(HeadraceError):
     def __init__(self, path: str, reason: str, offset: int | None = None) -> None:
         super().__init__(path, reason, offset)
         self.path, self.reason, self.offset = path, reason, offset
+        self.resume: int | None = None  #: The offset from which the file can be read on, if from any.
 
     def describe(self) -> str:
         place = self.path if self.offset is None else f"{self.path}, byte {self.offset:,}"

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from .blocks import Block
 from .columns import Arena, Array, Column, column_of, layout_of
-from .errors import HeadraceError, NotFoundError
+from .errors import FileError, HeadraceError, NotFoundError
 from .lines import read_lines
 from .nodes import Lines, Node, Range, Records, Rows
 from .records import RecordChunk, read_records
 from .store import Identities
 from .structure import Structure
-from .work import Payload, Work
+from .work import BEHIND, Payload, Work
 
 __all__ = ["Chunk", "read"]
 
@@ -127,7 +127,14 @@ def _(leaf: Records, work: Work) -> Iterator[Chunk]:
             if each >= work.start:
                 yield from _guarded(read_records(work.path, leaf.compression, each, each + 1), work, each)
         return
-    yield from _guarded(read_records(work.path, leaf.compression, work.start, work.stop, CHUNK_BYTES), work, work.start)
+    position: int | None = work.start
+    while position is not None and (work.stop is None or position < work.stop):
+        chunks = _guarded(read_records(work.path, leaf.compression, position, work.stop, CHUNK_BYTES), work, position)
+        position = None
+        for chunk in chunks:
+            yield chunk
+            # Behind a payload whose CRC is wrong the framing still holds: only that record is lost.
+            position = chunk.error.resume if isinstance(chunk.error, FileError) else None
 
 
 @_read.register
@@ -155,6 +162,5 @@ def _guarded(chunks: Iterator[RecordChunk], work: Work, position: int) -> Iterat
             yield Chunk(Block.of_columns(Structure(), len(column), [column]), chunk.offsets, position)
     except (HeadraceError, OSError, ValueError) as error:
         told = error if isinstance(error, HeadraceError) else NotFoundError(work.path, f"cannot be read: {error}")
-        # Where the file's size is not known, one position stands for all that cannot be read.
-        end = max(position + 1, work.stop or 0)
+        end = told.resume if isinstance(told, FileError) and told.resume is not None else BEHIND
         yield Chunk(_EMPTY, np.empty(0, np.int64), end, error=told)

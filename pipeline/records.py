@@ -70,7 +70,7 @@ def read_records(
 
     Raises InvalidArgumentError (unknown compression) at once; while iterating NotFoundError, and DataLossError at
     the first damaged or cut record. Its `offset` is that of the record, or of its payload where the payload's CRC
-    is wrong; nothing behind it can be read.
+    is wrong, and its `resume` where the next record begins, if that can be known.
 
     >>> import tempfile
     >>> path = tempfile.mkstemp(suffix=".tfrecord")[1]
@@ -95,8 +95,12 @@ def _read(path: str, compression: str, start: int, stop: int, chunk_bytes: int) 
             chunk, status, whole = window.frame(stop)
             if len(chunk):
                 yield chunk
+            elif status == framing.BAD_DATA:
+                error = DataLossError(path, DAMAGE[status], window.offset + HEADER)
+                error.resume = window.offset + whole
+                raise error
             elif status in DAMAGE:
-                raise DataLossError(path, DAMAGE[status], window.offset + HEADER * (status == framing.BAD_DATA))
+                raise DataLossError(path, DAMAGE[status], window.offset)
             elif not window.holds(whole):
                 raise DataLossError(path, window.shortage(whole), window.offset)
         if source.failure and window.offset < stop:
@@ -166,7 +170,7 @@ class _Window:
         )
         intact = self._intact(count)
         if intact < count:
-            count, status = intact, framing.BAD_DATA
+            count, status, whole = intact, framing.BAD_DATA, HEADER + int(self._lengths[intact]) + FOOTER
         return self._take(count), status, whole
 
     def _intact(self, count: int) -> int:

@@ -81,6 +81,8 @@ class LaneStream(Operator):
                 return head
             got = head.arrivals.pop(limit)
             if got is not None:
+                if head.arrivals.abandoned:
+                    self._abandon(head)
                 return got
             if not head.arrivals.spent:
                 return Signal.PENDING
@@ -111,6 +113,15 @@ class LaneStream(Operator):
         del self.by_split[lane.split]
         lane.arrivals.close()
         self.release(lane)
+
+    def _abandon(self, head: Lane) -> None:
+        """Nothing behind a damage is read, however intact it is: as it would be were the file one split."""
+        origin = head.arrivals.job.work.origin
+        rest = [each for each in self.by_split.values() if each.arrivals.job.work.origin == origin and each is not head]
+        for lane in rest:
+            self.lanes.remove(lane)
+            self._drop(lane)
+        self.feed.abandon(origin)
 
     def arrive(self, lane: Lane, piece: Piece) -> bool:
         """Take a piece of the current attempt; False where it came before, or something before it is missing."""

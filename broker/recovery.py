@@ -51,5 +51,8 @@ class RecoveryFeed:
         """The next of it."""
         return Job(self.works.pop(0)) if self.works else Signal.END
 
+    def abandon(self, origin: int) -> None:
+        """What was held could be read before."""
+
     def close(self) -> None:
         """Nothing is held."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .feeds import Job
 from .operators.protocol import Failed
 from .store import Handles, Store
-from .work import Piece
+from .work import BEHIND, Piece
 
 __all__ = ["Arrivals"]
 
@@ -45,8 +45,8 @@ class Arrivals:
             self._queue.append((Failed(piece.error), piece.first))
         self.waiting_bytes += piece.nbytes
         self.watermark = piece.next
-        stop = self.job.work.stop
-        self.complete = piece.last or (stop is not None and piece.next >= stop)
+        stop = BEHIND if self.job.work.stop is None else self.job.work.stop
+        self.complete = piece.last or piece.next >= stop
         self._advance()
 
     def pop(self, limit: int) -> Handles | Failed | None:
@@ -75,6 +75,11 @@ class Arrivals:
     def spent(self) -> bool:
         """Whether everything came and was handed on."""
         return self.complete and not self._queue
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the rest of the file cannot be read, and that was handed on."""
+        return self.consumed >= BEHIND
 
     @property
     def waiting(self) -> bool:

@@ -55,6 +55,9 @@ class RowFeed:
         start, self.at = self.at, min(self.count, self.at + self.size)
         return Job(Work(self.segment, self.origin, start, self.at))
 
+    def abandon(self, origin: int) -> None:
+        """Rows can always be read."""
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -109,6 +112,10 @@ class FileFeed:
         path = os.fsdecode(name)
         return path, derive("file", list(self.leaf), list(self.passes), outer)
 
+    def abandon(self, origin: int) -> None:
+        """Nothing more is wanted of the file with this origin."""
+        self.pieces = [each for each in self.pieces if each.origin != origin]
+
     def close(self) -> None:
         """Close what names the files."""
         self.pieces, self.file = [], None
@@ -149,6 +156,9 @@ class HandedFeed:
         each = self.store.nbytes_of(got) // len(got)
         self.size = max(1, min(HANDED_MOST, 2 * self.size, HANDED_BYTES // max(1, each)))
         return Job(Work(self.segment, 0, 0, len(got)), got)
+
+    def abandon(self, origin: int) -> None:
+        """What is handed along can always be read."""
 
     def close(self) -> None:
         """Close what feeds it."""

@@ -18,7 +18,11 @@ from .blocks import Block
 from .errors import HeadraceError
 from .store import Identities
 
-__all__ = ["Appetite", "Payload", "Piece", "Work", "identities"]
+__all__ = ["BEHIND", "Appetite", "Payload", "Piece", "Work", "identities"]
+
+
+#: A position behind any content. A piece that ends here says that the rest of its file cannot be read.
+BEHIND = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)

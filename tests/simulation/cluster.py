@@ -11,11 +11,13 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headrace.broker.book import Book, Fact
+from headrace.broker.held import needed
 from headrace.broker.run import Limits
 from headrace.client.machine import ClientSession, Go, Parcel, Take
 from headrace.client.machine import Received as ClientReceived
@@ -23,8 +25,9 @@ from headrace.client.machine import Tick as ClientTick
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.messages import Hello, Message, Register
 from headrace.pipeline.nodes import Node
-from headrace.pipeline.orders import Scanned
+from headrace.pipeline.orders import Scan, Scanned
 from headrace.pipeline.pieces import block_from, payload_from, piece_buffers
+from headrace.pipeline.records import scan_records
 from headrace.pipeline.segment import execute, segment_of
 from headrace.pipeline.work import Appetite, Piece, Work
 from headrace.server import Dead, End, From, Journal, Look, Server, Tick, To
@@ -33,6 +36,10 @@ from headrace.workers.machine import Received as WorkerReceived
 from headrace.workers.machine import Tick as WorkerTick
 
 __all__ = ["Cluster", "Faults", "Lost", "plain"]
+
+
+#: Files are cut into splits of about so many bytes.
+CUT_BYTES = 60
 
 
 class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
@@ -64,6 +71,15 @@ def plain(element: Any) -> Any:
     array = np.asarray(element)
     content = array.tolist() if array.dtype == object else array.tobytes()
     return (str(array.dtype), array.shape, content)
+
+
+def cuts(scan: Scan) -> tuple[int | None, ...]:
+    """Where a file is cut: a few records each, or about so many bytes of text."""
+    if scan.kind == "records":
+        return tuple(scan_records(scan.path, CUT_BYTES))
+    if not Path(scan.path).exists():
+        return (0, None)
+    return (*range(0, Path(scan.path).stat().st_size, CUT_BYTES), None)
 
 
 @dataclass
@@ -137,6 +153,7 @@ class Cluster:
         self.workers: dict[str, SimulatedWorker] = {}
         self.names = count()
         self.lives = count(1)
+        self.recovered: set[tuple[int, int, int]] = set()
         self.seen: list[int] = [0] * epochs  #: Elements that some life of the loop has had, per epoch.
         self.start_server()
         for _ in range(workers):
@@ -188,6 +205,46 @@ class Cluster:
             action()
         return self
 
+    @property
+    def recoveries(self) -> int:
+        """How often elements that a checkpoint held were computed again."""
+        return len(self.recovered)
+
+    def settle(self) -> None:
+        """After the end, in calm weather: nothing is leased, held or at work any more; then the job is closed."""
+        self.faults = Faults()
+        self.wait(20.0)
+        self.check_nothing_is_left()
+        self.say(self.loop, self.loop.session.close())
+        self.wait(5.0)
+        self.check_nothing_is_left()
+        assert self.server is not None
+        if self.server.broker.runs or self.server.broker.book.jobs:
+            raise Lost("the job is closed, and still there")
+
+    def wait(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self.now < until:
+            self.now, _, action = heapq.heappop(self.events)
+            action()
+
+    def check_nothing_is_left(self) -> None:
+        assert self.server is not None
+        self.server.coordinator.check()
+        coordinator, runs = self.server.coordinator, self.server.broker.runs.values()
+        found = {
+            "leases": len(coordinator.granted),
+            "orders": len(coordinator.wants),
+            "deaths": len(coordinator.deaths),
+            "elements": sum(len(run.store) for run in runs),
+            "bytes": sum(run.store.nbytes for run in runs),
+            "streams": sum(len(run.streams) for run in runs),
+            "splits held by workers": sum(len(worker.session.held) for worker in self.workers.values()),
+            "splits begun by workers": sum(len(worker.pieces) for worker in self.workers.values()),
+        }
+        if any(found.values()):
+            raise Lost(f"left behind: {found}")
+
     # The server.
 
     def start_server(self) -> None:
@@ -217,6 +274,7 @@ class Cluster:
             return
         actions = server.handle(event)
         server.coordinator.check()
+        self.note_recoveries(server)
         # Now and then it dies in the middle of doing what it decided.
         cut = len(actions)
         if actions and self.faults.server_crashes and self.random.random() < self.faults.server_crashes / 200:
@@ -225,6 +283,11 @@ class Cluster:
             self.perform(action)
         if cut < len(actions):
             self.crash_server()
+
+    def note_recoveries(self, server: Server) -> None:
+        for job, run in server.broker.runs.items():
+            if run.state is not None and any(each["count"] for each in needed(run.state["operator"])):
+                self.recovered.add((self.incarnation, job, run.epoch))
 
     def perform(self, action: Any) -> None:
         match action:
@@ -237,7 +300,7 @@ class Cluster:
                 else:
                     self.send(lambda: self.tell_client(peer, message, copies[0] if copies else None))
             case Look(scan):
-                self.at(0.01, lambda: self.tell_server(Scanned(scan.job, scan.path, (0, None))))
+                self.at(0.01, lambda: self.tell_server(Scanned(scan.job, scan.path, cuts(scan))))
             case End(peer, _):
                 self.crash_worker(peer)
 
@@ -272,7 +335,8 @@ class Cluster:
                 attempt = worker.session.held[split].lease.attempt
                 piece = next(worker.pieces[split])
                 self.act(name, worker, worker.session.handle(Produced(split, attempt, piece)), None)
-        self.at(self.random.uniform(0.002, 0.02), lambda: self.work(name))
+        busy = worker.inbox or worker.session.choose() is not None
+        self.at(self.random.uniform(0.002, 0.02 if busy else 0.05), lambda: self.work(name))
 
     def act(self, name: str, worker: SimulatedWorker, actions: list[Any], buffers: Any) -> None:
         for action in actions:

@@ -1,0 +1,96 @@
+"""Pipelines that the simulated cluster runs: each bends the protocol another way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headrace.pipeline.dataset import Dataset, Options, TextLineDataset, TFRecordDataset
+from headrace.pipeline.records import TFRecordWriter, scan_records
+
+__all__ = ["FIRST", "graphs"]
+
+#: With these the protocol was developed; seeds that failed then drew one of them.
+FIRST = ("filtered images", "hop after shuffle", "repeat within", "ragged strings", "failing elements", "flat")
+
+
+def graphs(folder: Path) -> dict[str, Dataset]:
+    """All of them by name; the files that they read are written to `folder`."""
+    text, records, damaged = _text(folder), _records(folder, 24), _damaged(folder)
+    made = {
+        "filtered images": _filtered(Dataset.range(60).map(noisy)),
+        "hop after shuffle": Dataset.range(40).shuffle(8).map(noisy).batch(3).map(lambda batch: batch.sum()),
+        "repeat within": Dataset.range(12).map(noisy).repeat(3).shuffle(7).batch(5, drop_remainder=True),
+        "ragged strings": Dataset.range(30).map(lambda x: b"x" * int(x % 5)).padded_batch(4),
+        "failing elements": Dataset.range(40).map(fussy).skip(2).take(30).batch(3),
+        "flat": Dataset.range(25).filter(lambda x: bool(x > 3)).prefetch(2),
+        "lines": TextLineDataset([text]).map(lambda line: line[::-1]).shuffle(9, seed=3).batch(4),
+        "a file twice": TextLineDataset([text, text]).filter(lambda line: len(line) % 3 > 0).shuffle(20),
+        "records": TFRecordDataset([records]).map(tagged).shuffle(6, seed=2).padded_batch(3, drop_remainder=True),
+        "records repeated": TFRecordDataset([records, records]).repeat(2).shuffle(11).take(70).batch(8),
+        "a damaged file": TFRecordDataset([damaged, records]).map(tagged).shuffle(5, seed=1),
+        "a missing file": TextLineDataset([text, str(folder / "missing"), text]).skip(3).batch(5),
+        "hop after batch": Dataset.range(45).batch(4).map(noisy).shuffle(5, seed=4).batch(2, drop_remainder=True),
+        "failing shuffle": Dataset.range(50).map(fussy).shuffle(12, seed=6).repeat(2).map(fussier).batch(4),
+        "nested": Dataset.range(36).map(lambda x: {"a": x, "b": (np.arange(x % 4), b"y" * int(x % 3))}).shuffle(9),
+        "takes": Dataset.range(200).map(noisy).skip(11).take(40).repeat(2).shuffle(16, seed=9).skip(5).take(50),
+        "empty": Dataset.range(20).filter(lambda x: bool(x > 99)).shuffle(4).batch(2),
+    }
+    return {name: each.with_options(Options(seed=5)) for name, each in made.items()}
+
+
+def _filtered(dataset: Dataset) -> Dataset:
+    return dataset.filter(lambda x: bool(x % 3)).shuffle(16, seed=1).batch(4)
+
+
+def noisy(x: Any, rng: np.random.Generator) -> Any:
+    """Another result for each operator, epoch, pass and element: a wrong identity shows."""
+    return x * 1000 + rng.integers(1000)
+
+
+def tagged(record: bytes, rng: np.random.Generator) -> Any:
+    """The same for strings."""
+    return np.frombuffer(record, np.uint8).astype(np.int64) * 1000 + rng.integers(1000)
+
+
+def fussy(x: Any) -> Any:
+    """Fails now and then."""
+    if x % 7 == 3:
+        raise ValueError(f"bad {x}")
+    return x
+
+
+def fussier(x: Any) -> Any:
+    """Fails now and then, in place of elements that came through."""
+    if x % 11 == 5:
+        raise KeyError(f"worse {x}")
+    return x
+
+
+def _text(folder: Path) -> str:
+    path = folder / "lines.txt"
+    path.write_bytes(b"".join(b"line %d" % i * (i % 4) + (b"\r\n" if i % 5 else b"\n") for i in range(40)) + b"the end")
+    return str(path)
+
+
+def _records(folder: Path, count: int, name: str = "records.tfrecord") -> str:
+    path = str(folder / name)
+    with TFRecordWriter(path) as writer:
+        for i in range(count):
+            writer.write(bytes(range(i % 7)) + b"%d" % i)
+    return path
+
+
+def _damaged(folder: Path) -> str:
+    """A file whose ninth record's data is wrong: what lies behind it is not read, though its headers are intact."""
+    path = _records(folder, 20, "damaged.tfrecord")
+    _flip(Path(path), scan_records(path, 1)[8] + 12)
+    return path
+
+
+def _flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .pipeline.errors import HeadraceError
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Input pipelines that run beside your training loop.", no_args_is_help=True)
@@ -33,7 +35,11 @@ def demo(
     """Train a small classifier on real photographs over the service; exit code 1 when it does not learn."""
     from .demo.main import run
 
-    learned = run(data or _cache() / "demo", epochs=epochs, workers=workers, crops=crops)
+    try:
+        learned = run(data or _cache() / "demo", epochs=epochs, workers=workers, crops=crops)
+    except HeadraceError as error:
+        typer.echo(f"headrace demo: {type(error).__name__}: {error}", err=True)
+        raise typer.Exit(2) from None
     raise typer.Exit(0 if learned else 1)
 
 

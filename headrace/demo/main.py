@@ -13,7 +13,7 @@ from .classifier import Classifier
 from .photos import PHOTOGRAPHS
 from .shards import Shards, prepare_shards
 from .show import Show
-from .training import BATCH, held_back_data, measure, train_epoch, training_data
+from .training import BATCH, end_signal, held_back_data, measure, train_epoch, training_data
 
 __all__ = ["run"]
 
@@ -43,11 +43,13 @@ def run(data: Path, *, epochs: int = 3, workers: int = 2, crops: int = 3200, con
 def train(classifier: Classifier, shards: Shards, epochs: int, workers: int, show: Show) -> None:
     """The epochs, over batches that the service delivers."""
     with hr.serve(workers=workers) as service:
-        show.say(f"Serving: {service!r}")
+        show.say(f"{workers} workers and {service!r}")
         batches = service.iterate(training_data(shards.train))
         for epoch in range(epochs):
             with show.epoch(epoch, epochs, shards.crops // BATCH * BATCH) as watch:
-                score = train_epoch(batches, classifier, watch)
-            show.say(f"  end of epoch {epoch + 1} signalled after {score.batches} batches: {batches.summary()}")
+                train_epoch(batches, classifier, watch)
+            show.epoch_ended(batches.summary())
+        show.say(f"After the end, get_next() raises {end_signal(batches)}.")
         asked = perf_counter()
-    show.say(f"Stopped cleanly in {perf_counter() - asked:.2f} s: server and workers have ended.")
+    folder = Path(service.address.removeprefix("ipc://")).parent
+    show.stopped(perf_counter() - asked, left_behind=folder if folder.exists() else None)

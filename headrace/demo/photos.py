@@ -74,6 +74,6 @@ PHOTOGRAPHS = (
         "matplotlib",
         "mpl-data/sample_data/grace_hopper.jpg",
         "not stated",
-        "the package's (PSF style)",
+        "of the package (PSF)",
     ),
 )

@@ -14,7 +14,7 @@ import headrace as hr
 
 from .classifier import Classifier, features
 
-__all__ = ["Score", "held_back_data", "measure", "train_epoch", "training_data"]
+__all__ = ["Score", "end_signal", "held_back_data", "measure", "train_epoch", "training_data"]
 
 BATCH = 64
 
@@ -83,6 +83,15 @@ def train_epoch(batches: Iterable[Any], classifier: Classifier, watch: Callable[
         score.seconds = perf_counter() - start
         watch(score)
     return score
+
+
+def end_signal(batches: Any) -> str:
+    """What `get_next()` says once an epoch has ended."""
+    try:
+        batches.get_next()
+    except hr.OutOfRangeError as error:
+        return f"OutOfRangeError: {error}"
+    return "nothing, although the epoch has ended"
 
 
 def measure(batches: Iterable[Any], classifier: Classifier) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..pipeline.arrivals import Arrivals
 from ..pipeline.errors import from_data, to_data
-from ..pipeline.feeds import Feed, Job
+from ..pipeline.feeds import Feed, Job, handed
 from ..pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from ..pipeline.store import Store
 from ..pipeline.work import Piece, Work
@@ -169,9 +169,7 @@ class LaneStream(Operator):
             if "error" in each:
                 self.lanes.append(Failed(from_data(each["error"])))
             elif "inputs" in each:
-                inputs = find(each["inputs"])
-                segment = tuple(each["segment"])
-                self._open(Job(Work(segment, 0, 0, len(inputs)), inputs))
+                self._open(handed(tuple(each["segment"]), self.store, find(each["inputs"])))
             else:
                 self._open(Job(Work.from_data(each["work"])))
 

@@ -20,7 +20,7 @@ from .seeds import derive
 from .store import Handles, Store
 from .work import Payload, Work
 
-__all__ = ["Cut", "Feed", "FileFeed", "HandedFeed", "Job", "RowFeed", "payload_of"]
+__all__ = ["Cut", "Feed", "FileFeed", "HandedFeed", "Job", "RowFeed", "handed", "payload_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +110,9 @@ class FileFeed:
         if not isinstance(name, bytes):
             return Failed(InvalidArgumentError(f"file names must be text, one an element, not {name!r}"))
         path = os.fsdecode(name)
-        return path, derive("file", list(self.leaf), list(self.passes), outer)
+        origin = derive("file", list(self.leaf), list(self.passes), outer)
+        self.store.paths[origin] = path
+        return path, origin
 
     def abandon(self, origin: int) -> None:
         """Nothing more is wanted of the file with this origin."""
@@ -155,7 +157,7 @@ class HandedFeed:
         got, self.rest = got[:count], got[count:]
         each = self.store.nbytes_of(got) // len(got)
         self.size = max(1, min(HANDED_MOST, 2 * self.size, HANDED_BYTES // max(1, each)))
-        return Job(Work(self.segment, 0, 0, len(got)), got)
+        return handed(self.segment, self.store, got)
 
     def abandon(self, origin: int) -> None:
         """What is handed along can always be read."""
@@ -177,6 +179,11 @@ class HandedFeed:
 
 
 Feed: TypeAlias = RowFeed | FileFeed | HandedFeed
+
+
+def handed(segment: tuple[int, ...], store: Store, inputs: Handles) -> Job:
+    """A job on elements that are handed along."""
+    return Job(Work(segment, 0, 0, len(inputs), paths=store.paths_of(inputs)), inputs)
 
 
 def payload_of(store: Store, inputs: Handles | None) -> Payload | None:

@@ -90,7 +90,7 @@ def execute(
     position = work.start
     for chunk in read(segment.leaf, work, payload):
         if chunk.error is not None:
-            yield Piece(position, chunk.next, error=_place(chunk.error, work, position, "reading"))
+            yield Piece(position, chunk.next, error=_place(chunk.error, work, (work.origin, position), "reading"))
         elif segment.steps or work.poison:
             yield from run.apply(chunk, position)
         else:
@@ -152,7 +152,7 @@ class _Run:
         if self.watch is not None:
             self.watch(at)
         if at in self.work.poison:
-            raise PoisonError(describe(self.work, int(who[1])), 3, "killed, or longer than a lease without an answer")
+            raise PoisonError(describe(self.work, int(who[0]), int(who[1])), 3, "killed, or longer than a lease without an answer")
         flat: _Flat | None = None
         for step, generator in self.calls:
             if flat is not None:
@@ -167,7 +167,7 @@ class _Run:
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 told = failure(step.function, error)
-                raise _place(told, self.work, int(who[1]), step.function.name) from told.__cause__
+                raise _place(told, self.work, who, step.function.name) from told.__cause__
             del result
             if flat is not None:
                 own(flat[0])
@@ -220,14 +220,13 @@ def _truth(result: Any, function: UserFunction) -> bool:
     )
 
 
-def describe(work: Work, at: int) -> str:
-    """In words, which element, from its offset, which does not depend on how the work was divided."""
-    if work.path:
-        return f"the record at byte {at:,} of {work.path}"
-    return f"element {at:,}"
+def describe(work: Work, origin: int, offset: int) -> str:
+    """In words, which element, from its identity, which does not depend on how the work was divided."""
+    path = work.path or dict(work.paths).get(origin)
+    return f"the record at byte {offset:,} of {path}" if path else f"element {offset:,}"
 
 
-def _place(error: HeadraceError, work: Work, at: int, operator: str) -> HeadraceError:
+def _place(error: HeadraceError, work: Work, who: Any, operator: str) -> HeadraceError:
     if error.where is None:
-        error.where = f"{operator}, {describe(work, at)}"
+        error.where = f"{operator}, {describe(work, int(who[0]), int(who[1]))}"
     return error

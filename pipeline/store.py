@@ -44,6 +44,7 @@ class Store:
     """Blocks by number."""
 
     nbytes: int = 0  #: Of all buffers held.
+    paths: dict[int, str] = field(default_factory=dict)  #: Of the files that were opened, by origin.
     _entries: dict[int, _Entry] = field(default_factory=dict)
     _next: int = 0
 
@@ -77,6 +78,11 @@ class Store:
         for number, rows, places in _by_block(handles):
             out[places] = self._entries[number].identities[rows]
         return out
+
+    def paths_of(self, handles: Handles) -> tuple[tuple[int, str], ...]:
+        """The files that these elements came from, each with its origin."""
+        origins = set(self.identities(handles)[:, 0].tolist())
+        return tuple((origin, self.paths[origin]) for origin in sorted(origins & self.paths.keys()))
 
     def derived(self, handles: Handles) -> bool:
         """Whether any of these was made of others, so that its identity alone does not tell how to make it again."""

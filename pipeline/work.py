@@ -36,6 +36,7 @@ class Work:
     path: str = ""  #: The file, where there is one.
     only: tuple[int, ...] | None = None  #: Just the elements at these positions, to fill buffers again.
     poison: tuple[int, ...] = ()  #: Positions whose elements are not to be executed, but fail.
+    paths: tuple[tuple[int, str], ...] = ()  #: Of elements handed along, the file of each origin, to name in errors.
 
     def after(self, position: int) -> Work:
         """The rest of it, from a position on."""
@@ -44,13 +45,15 @@ class Work:
     def to_data(self) -> list[Any]:
         """As plain data, for a message."""
         only = None if self.only is None else list(self.only)
-        return [list(self.segment), self.origin, self.start, self.stop, self.path, only, list(self.poison)]
+        return [list(self.segment), self.origin, self.start, self.stop, self.path, only, list(self.poison), self.paths]
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Work:
         """Back from `to_data`."""
-        segment, origin, start, stop, path, only, poison = data
-        return cls(tuple(segment), origin, start, stop, path, None if only is None else tuple(only), tuple(poison))
+        segment, origin, start, stop, path, only, poison, paths = data
+        positions = None if only is None else tuple(only)
+        named = tuple((origin, path) for origin, path in paths)
+        return cls(tuple(segment), origin, start, stop, path, positions, tuple(poison), named)
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .leaf import leaf, leaf_kernel
+from .compile import leaf, leaf_kernel
 
 __all__ = ["expand", "key_hash", "parse_many", "parse_one"]
 

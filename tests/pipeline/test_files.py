@@ -89,7 +89,7 @@ def test_a_damaged_record_raises_behind_the_intact_ones_and_names_file_and_offse
         next(iterator)
     assert caught.value.path == path
     assert caught.value.offset == 21 + 12
-    assert list(iterator) == [b"after"]
+    assert list(iterator) == [b"third", b"after"]
 
 
 def test_a_cut_file_raises_behind_the_intact_records(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -110,5 +111,11 @@ def _is_local(module: ModuleType) -> bool:
     name = getattr(module, "__name__", "")
     if not file or name == "__main__" or name.partition(".")[0] == "headrace":
         return False
+    return not _is_installed(file)
+
+
+@lru_cache(1 << 16)
+def _is_installed(file: str) -> bool:
+    """Whether a module's file lies where packages are installed. A program has thousands, and they stay there."""
     resolved = str(Path(file).resolve())
-    return not resolved.startswith(_INSTALLED) and "site-packages" not in resolved and "dist-packages" not in resolved
+    return resolved.startswith(_INSTALLED) or "site-packages" in resolved or "dist-packages" in resolved

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 
+import headrace as hr
 from headrace import Dataset
 
 #: From a dataset and a number of epochs to all elements of each of the first epochs.
@@ -20,11 +21,44 @@ def in_process(dataset: Dataset, epochs: int = 1) -> list[list[Any]]:
     return [list(dataset.iterate(epoch)) for epoch in range(epochs)]
 
 
-@pytest.fixture(params=[pytest.param(in_process, id="in process")])
+@pytest.fixture(scope="session")
+def service() -> Iterator[hr.Service]:
+    """A service with two workers, one for all tests: what it is told must not break it."""
+    with hr.serve(workers=2) as service:
+        yield service
+
+
+@pytest.fixture(params=["in process", "service"])
 def run(request: pytest.FixtureRequest) -> Run:
     """`run(dataset, epochs=1)`: all elements of the first epochs, one list an epoch."""
-    way: Run = request.param
-    return way
+    if request.param == "in process":
+        return in_process
+    service: hr.Service = request.getfixturevalue("service")
+
+    def served(dataset: Dataset, epochs: int = 1) -> list[list[Any]]:
+        with service.iterate(dataset) as iterator:
+            return [list(iterator) for _ in range(epochs)]
+
+    return served
+
+
+@pytest.fixture
+def outcomes() -> Callable[[Iterator[Any]], list[Any]]:
+    """`outcomes(iterator)`: its elements in order, and, where one fails, the kind and text of its error."""
+    return all_outcomes
+
+
+def all_outcomes(iterator: Iterator[Any]) -> list[Any]:
+    """Elements and errors, up to the end."""
+    found: list[Any] = []
+    while True:
+        try:
+            found.append(next(iterator))
+        except StopIteration:
+            return found
+        except hr.HeadraceError as error:
+            found.append((type(error), str(error)))
+            assert len(found) < 100_000, f"this never ends: {error}"
 
 
 @pytest.fixture

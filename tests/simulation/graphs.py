@@ -10,10 +10,25 @@ import numpy as np
 from headrace.pipeline.dataset import Dataset, Options, TextLineDataset, TFRecordDataset
 from headrace.pipeline.records import TFRecordWriter, scan_records
 
-__all__ = ["FIRST", "graphs"]
+__all__ = ["FIRST", "NAMES", "graphs"]
 
 #: With these the protocol was developed; seeds that failed then drew one of them.
 FIRST = ("filtered images", "hop after shuffle", "repeat within", "ragged strings", "failing elements", "flat")
+NAMES = (
+    *FIRST,
+    "lines",
+    "a file twice",
+    "records",
+    "records repeated",
+    "a damaged file",
+    "a missing file",
+    "hop after batch",
+    "failing shuffle",
+    "failing hop over files",
+    "nested",
+    "takes",
+    "empty",
+)
 
 
 def graphs(folder: Path) -> dict[str, Dataset]:
@@ -34,6 +49,7 @@ def graphs(folder: Path) -> dict[str, Dataset]:
         "a missing file": TextLineDataset([text, str(folder / "missing"), text]).skip(3).batch(5),
         "hop after batch": Dataset.range(45).batch(4).map(noisy).shuffle(5, seed=4).batch(2, drop_remainder=True),
         "failing shuffle": Dataset.range(50).map(fussy).shuffle(12, seed=6).repeat(2).map(fussier).batch(4),
+        "failing hop over files": TextLineDataset([text, text]).shuffle(15).map(short).batch(3),
         "nested": Dataset.range(36).map(lambda x: {"a": x, "b": (np.arange(x % 4), b"y" * int(x % 3))}).shuffle(9),
         "takes": Dataset.range(200).map(noisy).skip(11).take(40).repeat(2).shuffle(16, seed=9).skip(5).take(50),
         "empty": Dataset.range(20).filter(lambda x: bool(x > 99)).shuffle(4).batch(2),
@@ -69,6 +85,13 @@ def fussier(x: Any) -> Any:
     return x
 
 
+def short(line: bytes) -> bytes:
+    """Fails now and then; the error names the line's file."""
+    if len(line) > 20:
+        raise ValueError("too long")
+    return line
+
+
 def _text(folder: Path) -> str:
     path = folder / "lines.txt"
     path.write_bytes(b"".join(b"line %d" % i * (i % 4) + (b"\r\n" if i % 5 else b"\n") for i in range(40)) + b"the end")
@@ -84,9 +107,11 @@ def _records(folder: Path, count: int, name: str = "records.tfrecord") -> str:
 
 
 def _damaged(folder: Path) -> str:
-    """A file whose ninth record's data is wrong: what lies behind it is not read, though its headers are intact."""
+    """A file whose fifth record's data is wrong, and whose fifteenth's header: the first can be read past."""
     path = _records(folder, 20, "damaged.tfrecord")
-    _flip(Path(path), scan_records(path, 1)[8] + 12)
+    places = scan_records(path, 1)
+    _flip(Path(path), places[4] + 12)
+    _flip(Path(path), places[14])
     return path
 
 

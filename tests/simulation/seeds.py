@@ -21,7 +21,10 @@ from headrace.pipeline.dataset import Dataset
 from .cluster import Cluster, Faults
 from .graphs import graphs
 
-__all__ = ["Tally", "cluster", "run"]
+__all__ = ["LEAST", "Tally", "cluster", "run"]
+
+#: As little as can be: everything waits for everything.
+LEAST = Limits(budget_bytes=1, window_bytes=1, look_ahead=1, rows_each=1, parcel_bytes=1, checkpoint_elements=1)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ from .service import Service
 
 __all__ = ["serve"]
 
-START_S = 30.0
+#: Long enough for the first start on a machine, which compiles the kernels.
+START_S = 300.0
 STOP_S = 5.0
 
 
@@ -47,7 +48,9 @@ def serve(
     [array([0, 1]), array([2, 3])]
     """
     if workers < 1:
-        raise InvalidArgumentError(f"workers is {workers}: it must be at least 1; without a service, iterate the dataset")
+        raise InvalidArgumentError(
+            f"workers is {workers}: it must be at least 1; without a service, iterate the dataset"
+        )
     folder = make_run_directory()
     options = {"workers": workers, "lease-s": lease_s, "heartbeat-s": min(1.0, lease_s / 4)}
     options |= {"budget-bytes": budget_bytes, "split-bytes": split_bytes}

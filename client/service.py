@@ -61,7 +61,9 @@ class Service:
         key = os.urandom(8).hex()
         hello = Hello("client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
         register = Register(key, graph, dataset.seed)
-        iterator = ServiceIterator(self._context, self.address, hello, register, self._owned, _window(dataset.node), _batches(dataset.node))
+        iterator = ServiceIterator(
+            self._context, self.address, hello, register, self._owned, _window(dataset.node), _batches(dataset.node)
+        )
         self._iterators.append(iterator)
         return iterator
 

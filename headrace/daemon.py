@@ -23,6 +23,7 @@ from .pipeline.messages import Message, Refused
 from .pipeline.orders import Scan, Scanned
 from .pipeline.records import scan_records
 from .pipeline.sockets import address_in, open_socket
+from .pipeline.warm import is_warm, warm
 from .server import Dead, End, From, Journal, Look, Server, Tick, To
 from .workers.launcher import Launcher
 
@@ -66,7 +67,7 @@ class Daemon:
         if self.config.lifeline is not None:
             poller.register(self.config.lifeline, zmq.POLLIN)
         while not self.stopping:
-            ready = dict(poller.poll(self.config.tick_s * 1000))
+            ready = dict(poller.poll(int(self.config.tick_s * 1000)))
             if self.config.lifeline in ready or os.getppid() != self.parent:
                 return
             if self.socket in ready:
@@ -95,7 +96,10 @@ class Daemon:
         """Deaths, scans, time."""
         for death in self.launcher.poll():
             if death.status not in (0, -signal.SIGTERM):
-                print(f"headrace: {death.name} ended with status {death.status}; another one takes its place", file=sys.stderr)
+                print(
+                    f"headrace: {death.name} ended with status {death.status}; another one takes its place",
+                    file=sys.stderr,
+                )
             self._do(Dead(death.name, death.executing))
         for scan in [each for each in self.scans if each.done()]:
             self.scans.remove(scan)
@@ -146,6 +150,9 @@ def look(scan: Scan, every: int) -> Scanned:
 
 def run(config: DaemonConfig) -> None:
     """Serve until the starter is gone or says stop; leaves nothing behind."""
+    if not is_warm():
+        print("headrace: compiling kernels, once on this machine (about half a minute)", file=sys.stderr, flush=True)
+        warm()
     context = zmq.Context()
     socket = open_socket(context, zmq.ROUTER)
     address = address_in(config.folder)

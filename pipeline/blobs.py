@@ -50,14 +50,14 @@ class Blobs:
         path = self.folder / digest
         if "/" in digest or not path.is_file():
             raise NotFoundError(str(path), "a function or array of the pipeline is missing: was the server restarted?")
-        return memoryview(np.memmap(path, np.uint8, "r")) if path.stat().st_size else memoryview(b"")
+        return np.memmap(path, np.uint8, "r").data if path.stat().st_size else memoryview(b"")
 
     def put_array(self, array: Array) -> list[Any]:
         """Keep an array; by what it is found again: digest, dtype, shape."""
         if array.dtype == object:
             return [self.put(msgpack.packb(array.reshape(-1).tolist())), "bytes", list(array.shape)]
         data = np.ascontiguousarray(array)
-        return [self.put(memoryview(data.reshape(-1).view(np.uint8))), array.dtype.str, list(array.shape)]
+        return [self.put(data.reshape(-1).view(np.uint8).data), array.dtype.str, list(array.shape)]
 
     def get_array(self, found: Sequence[Any]) -> Array:
         """An array that was put."""

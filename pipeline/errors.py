@@ -136,7 +136,7 @@ class ProtocolError(HeadraceError):
     """A peer said what it must not."""
 
 
-class VersionMismatch(ProtocolError):
+class VersionMismatch(ProtocolError):  # noqa: N818  (it reads better so)
     """Client, server and workers must run the same protocol version."""
 
     def __init__(self, ours: int, theirs: int) -> None:
@@ -147,7 +147,7 @@ class VersionMismatch(ProtocolError):
         return f"we speak protocol {self.ours}, the peer speaks {self.theirs}: upgrade the older side"
 
 
-class MalformedMessage(ProtocolError):
+class MalformedMessage(ProtocolError):  # noqa: N818
     """Frames that are no message of ours, or exceed a limit."""
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import types
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import lru_cache
 from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgpack
@@ -70,7 +69,7 @@ def _message(data: Any) -> Message:
     if not isinstance(data, list) or not data or not isinstance(data[0], str) or data[0] not in MESSAGES:
         raise MalformedMessage(f"no message of ours: {str(data)[:80]}")
     kind, given = MESSAGES[data[0]], data[1:]
-    hints = _hints(kind)
+    hints = _HINTS[data[0]]
     if len(given) != len(hints):
         raise MalformedMessage(f"{data[0]} has {len(hints)} fields, not {len(given)}")
     values = [_checked(value, hint, data[0]) for value, hint in zip(given, hints, strict=True)]
@@ -78,10 +77,13 @@ def _message(data: Any) -> Message:
     return message
 
 
-@lru_cache(maxsize=64)
-def _hints(kind: type[Any]) -> tuple[Any, ...]:
+def _fields_of(kind: type[Any]) -> tuple[Any, ...]:
     found = get_type_hints(kind)
     return tuple(found[f.name] for f in fields(kind))
+
+
+#: The types of each message's fields, in order.
+_HINTS = {name: _fields_of(kind) for name, kind in MESSAGES.items()}
 
 
 def _checked(value: Any, hint: Any, where: str) -> Any:

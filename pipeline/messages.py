@@ -277,4 +277,4 @@ Message: TypeAlias = (
 )
 
 #: By name, as they are told apart on the wire.
-MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in Message.__args__}  # type: ignore[attr-defined]
+MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in Message.__args__}

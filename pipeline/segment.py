@@ -152,7 +152,9 @@ class _Run:
         if self.watch is not None:
             self.watch(at)
         if at in self.work.poison:
-            raise PoisonError(describe(self.work, int(who[0]), int(who[1])), 3, "killed, or longer than a lease without an answer")
+            raise PoisonError(
+                describe(self.work, int(who[0]), int(who[1])), 3, "killed, or longer than a lease without an answer"
+            )
         flat: _Flat | None = None
         for step, generator in self.calls:
             if flat is not None:

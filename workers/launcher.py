@@ -54,7 +54,9 @@ class Launcher:
 
     def poll(self) -> list[Death]:
         """Deaths since the last time; others are started."""
-        deaths = [self._bury(name, child) for name, child in list(self.children.items()) if child.process.poll() is not None]
+        deaths = [
+            self._bury(name, child) for name, child in list(self.children.items()) if child.process.poll() is not None
+        ]
         while len(self.children) < self.count and monotonic() >= self.not_before:
             self._start()
         return deaths
@@ -76,7 +78,9 @@ class Launcher:
 
     def _bury(self, name: str, child: Child) -> Death:
         executing = child.box.read()
-        soon = monotonic() - child.started < _SOON_S and executing is None and child.process.returncode != -signal.SIGKILL
+        soon = (
+            monotonic() - child.started < _SOON_S and executing is None and child.process.returncode != -signal.SIGKILL
+        )
         self.early = self.early + 1 if soon else 0
         if self.early:
             self.not_before = monotonic() + min(5.0, 0.1 * 2**self.early)

@@ -1,0 +1,93 @@
+"""Warming: every kernel compiled before anyone waits for it, once on a machine for each version."""
+
+from __future__ import annotations
+
+import io
+import platform
+import tempfile
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+import llvmlite.binding
+import numba
+import numpy as np
+from PIL import Image
+
+from .augment import random_flip_left_right
+from .dataset import Dataset, TextLineDataset, TFRecordDataset
+from .features import FixedLenFeature, VarLenFeature, make_example
+from .kernels.compile import cache_folder
+from .parsing import parse_example, parse_single_example
+from .records import TFRecordWriter, scan_records
+from .resizing import decode_and_resize, resize
+
+__all__ = ["is_warm", "warm"]
+
+
+def _marker() -> Path:
+    """A file that is there when kernels of this source, numba and processor have been compiled."""
+    state = blake2b(digest_size=10)
+    for path in sorted(Path(__file__).parent.joinpath("kernels").glob("*.py")):
+        state.update(path.read_bytes())
+    state.update(f"{numba.__version__} {platform.python_version()} {llvmlite.binding.get_host_cpu_name()}".encode())
+    return cache_folder() / f"warm-{state.hexdigest()}"
+
+
+def is_warm() -> bool:
+    """Whether nothing needs compiling."""
+    return _marker().exists()
+
+
+def warm() -> None:
+    """Run every kernel once on a little data, so that its machine code lies in the cache folder. Half a minute."""
+    with tempfile.TemporaryDirectory() as folder:
+        for work in (_operators, _files, _examples, _images):
+            work(Path(folder))
+    _marker().touch()
+
+
+def _each(dataset: Dataset) -> None:
+    for _ in dataset:
+        continue
+
+
+def _operators(_: Path) -> None:
+    ragged: Callable[..., object] = lambda n: (np.full(n, n), b"text", np.array([b"a"] * n, object))  # noqa: E731
+    _each(Dataset.range(8).shuffle(3).batch(2))
+    _each(Dataset.from_tensor_slices([1, 2]).map(ragged).shuffle(2).padded_batch(2))
+    _each(Dataset.from_tensor_slices(["a", "bb"]).batch(2).map(lambda x: x).batch(1))
+
+
+def _files(folder: Path) -> None:
+    records, lines = str(folder / "a.tfrecord"), folder / "a.txt"
+    with TFRecordWriter(records) as writer:
+        for size in (3, 100_000):
+            writer.write(b"x" * size)
+    lines.write_text("one\ntwo\n")
+    scan_records(records, 8)
+    _each(TFRecordDataset(records))
+    _each(TextLineDataset(str(lines)))
+
+
+def _examples(_: Path) -> None:
+    example = make_example({"i": [1, 2], "s": b"x", "f": 1.0, "v": [3]})
+    features = {
+        "i": FixedLenFeature((2,), "int64"),
+        "s": FixedLenFeature((), bytes),
+        "f": FixedLenFeature((), "float32"),
+        "v": VarLenFeature("int64"),
+    }
+    parse_single_example(example, features)
+    parse_example([example, example], features)
+
+
+def _images(_: Path) -> None:
+    pixels = np.zeros((16, 24, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    for antialias in (False, True):
+        decode_and_resize(file.getvalue(), (8, 8), antialias=antialias)
+        for dtype in (np.uint8, np.uint16, np.float32):
+            resize(pixels.astype(dtype), (8, 8), antialias=antialias)
+    random_flip_left_right(pixels, np.random.default_rng(0))

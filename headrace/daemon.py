@@ -19,11 +19,11 @@ from .broker.run import Limits
 from .pipeline.errors import HeadraceError, MalformedMessage, ServiceError, to_data
 from .pipeline.frames import from_frames, to_frames
 from .pipeline.graph import decode_outline
+from .pipeline.kernels.compile import marker
 from .pipeline.messages import Message, Refused
 from .pipeline.orders import Scan, Scanned
 from .pipeline.records import scan_records
 from .pipeline.sockets import address_in, open_socket
-from .pipeline.warm import is_warm, warm
 from .server import Dead, End, From, Journal, Look, Server, Tick, To
 from .workers.launcher import Launcher
 
@@ -150,7 +150,9 @@ def look(scan: Scan, every: int) -> Scanned:
 
 def run(config: DaemonConfig) -> None:
     """Serve until the starter is gone or says stop; leaves nothing behind."""
-    if not is_warm():
+    if not marker().exists():
+        from .pipeline.warm import warm  # it pulls in everything
+
         print("headrace: compiling kernels, once on this machine (about half a minute)", file=sys.stderr, flush=True)
         warm()
     context = zmq.Context()

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import io
-import platform
 import tempfile
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 
-import llvmlite.binding
-import numba
 import numpy as np
 from PIL import Image
 
 from .augment import random_flip_left_right
 from .dataset import Dataset, TextLineDataset, TFRecordDataset
 from .features import FixedLenFeature, VarLenFeature, make_example
-from .kernels.compile import cache_folder
+from .kernels.compile import marker
 from .parsing import parse_example, parse_single_example
 from .records import TFRecordWriter, scan_records
 from .resizing import decode_and_resize, resize
 
-__all__ = ["is_warm", "warm"]
-
-
-def _marker() -> Path:
-    """A file that is there when kernels of this source, numba and processor have been compiled."""
-    state = blake2b(digest_size=10)
-    for path in sorted(Path(__file__).parent.joinpath("kernels").glob("*.py")):
-        state.update(path.read_bytes())
-    state.update(f"{numba.__version__} {platform.python_version()} {llvmlite.binding.get_host_cpu_name()}".encode())
-    return cache_folder() / f"warm-{state.hexdigest()}"
-
-
-def is_warm() -> bool:
-    """Whether nothing needs compiling."""
-    return _marker().exists()
+__all__ = ["warm"]
 
 
 def warm() -> None:
@@ -44,7 +26,7 @@ def warm() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for work in (_operators, _files, _examples, _images):
             work(Path(folder))
-    _marker().touch()
+    marker().touch()
 
 
 def _each(dataset: Dataset) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite.binding
 import numba
 from numba.core import config
 
-__all__ = ["cache_folder", "inline", "kernel", "leaf", "leaf_kernel"]
+__all__ = ["cache_folder", "inline", "kernel", "leaf", "leaf_kernel", "marker"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +48,15 @@ def _compile(function: F, **options: Any) -> F:
     finally:
         _settings.CACHE_DIR = before
     return compiled
+
+
+def marker() -> Path:
+    """A file that is there once all kernels of this source, numba and processor have been compiled."""
+    state = blake2b(digest_size=10)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        state.update(path.read_bytes())
+    state.update(f"{numba.__version__} {platform.python_version()} {llvmlite.binding.get_host_cpu_name()}".encode())
+    return Path(_FOLDER) / f"warm-{state.hexdigest()}"
 
 
 def kernel(function: F) -> F:

@@ -10,6 +10,7 @@ import heapq
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,20 @@ def plain(element: Any) -> Any:
     return (str(array.dtype), array.shape, content)
 
 
+@lru_cache(maxsize=64)
+def reference(dataset: Dataset, epoch: int) -> list[Any]:
+    """What the in-process run gives."""
+    found: list[Any] = []
+    iterator = dataset.iterate(epoch)
+    while True:
+        try:
+            found.append(plain(next(iterator)))
+        except StopIteration:
+            return found
+        except Exception as error:
+            found.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+
+
 def cuts(scan: Scan) -> tuple[int | None, ...]:
     """Where a file is cut: a few records each, or about so many bytes of text."""
     if scan.kind == "records":
@@ -94,6 +109,8 @@ class SimulatedWorker:
     works: dict[int, Work] = field(default_factory=dict)
     buffers: dict[int, Any] = field(default_factory=dict)
     stopped_until: float = 0.0
+    turns: int = 0  #: Numbers its turns, so that a message can bring the next one forward.
+    idle: bool = False
     inbox: list[tuple[Message, Any]] = field(default_factory=list)
 
     def begin(self, action: Begin, buffers: Any) -> None:
@@ -142,7 +159,7 @@ class Cluster:
         self.piece, self.slots, self.window, self.think_s = piece, slots, window, think_s
         self.new_server, self.new_session = server, session
         self.graph, self.seed = dataset.resolved, dataset.seed
-        self.expected = [self._reference(dataset, epoch) for epoch in range(epochs)]
+        self.expected = [reference(dataset, epoch) for epoch in range(epochs)]
         self.now = 0.0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.numbers = count()
@@ -161,18 +178,6 @@ class Cluster:
         self.loop = self.start_loop()
         self.every(0.1, self.tick)
         self.every(0.1, self.trouble)
-
-    @staticmethod
-    def _reference(dataset: Dataset, epoch: int) -> list[Any]:
-        found: list[Any] = []
-        iterator = dataset.iterate(epoch)
-        while True:
-            try:
-                found.append(plain(next(iterator)))
-            except StopIteration:
-                return found
-            except Exception as error:
-                found.append(f"{type(error).__name__}: {error}".partition("\n")[0])
 
     # Time and the network.
 
@@ -213,10 +218,12 @@ class Cluster:
     def settle(self) -> None:
         """After the end, in calm weather: nothing is leased, held or at work any more; then the job is closed."""
         self.faults = Faults()
-        self.wait(20.0)
+        for worker in self.workers.values():
+            worker.stopped_until = self.now
+        self.wait(8.0)
         self.check_nothing_is_left()
         self.say(self.loop, self.loop.session.close())
-        self.wait(5.0)
+        self.wait(3.0)
         self.check_nothing_is_left()
         assert self.server is not None
         if self.server.broker.runs or self.server.broker.book.jobs:
@@ -311,7 +318,7 @@ class Cluster:
         hello = Hello("worker", name, 0, {})
         appetite = Appetite(elements=self.piece, seconds=1e9)
         self.workers[name] = SimulatedWorker(WorkerSession(hello=hello), self.graph, self.seed, appetite)
-        self.work(name)
+        self.work(name, 0)
 
     def crash_worker(self, name: str) -> None:
         if self.workers.pop(name, None) is not None:
@@ -319,10 +326,10 @@ class Cluster:
             self.at(0.05, lambda: self.tell_server(Dead(name)))
             self.at(self.random.uniform(0.0, 0.5), self.start_worker)
 
-    def work(self, name: str) -> None:
+    def work(self, name: str, turn: int) -> None:
         """One turn of a worker's own loop."""
         worker = self.workers.get(name)
-        if worker is None:
+        if worker is None or worker.turns != turn:
             return
         if self.now >= worker.stopped_until:
             waiting, worker.inbox = worker.inbox, []
@@ -335,8 +342,13 @@ class Cluster:
                 attempt = worker.session.held[split].lease.attempt
                 piece = next(worker.pieces[split])
                 self.act(name, worker, worker.session.handle(Produced(split, attempt, piece)), None)
-        busy = worker.inbox or worker.session.choose() is not None
-        self.at(self.random.uniform(0.002, 0.02 if busy else 0.05), lambda: self.work(name))
+        worker.idle = not worker.inbox and worker.session.choose() is None
+        self.next_turn(name, worker, 0.3 if worker.idle else 0.02)
+
+    def next_turn(self, name: str, worker: SimulatedWorker, most_s: float) -> None:
+        worker.turns += 1
+        turn = worker.turns
+        self.at(self.random.uniform(0.1 * most_s, most_s), lambda: self.work(name, turn))
 
     def act(self, name: str, worker: SimulatedWorker, actions: list[Any], buffers: Any) -> None:
         for action in actions:
@@ -353,8 +365,12 @@ class Cluster:
                     pass
 
     def tell_worker(self, name: str, message: Message, buffers: Any) -> None:
-        if name in self.workers:
-            self.workers[name].inbox.append((message, buffers))
+        if (worker := self.workers.get(name)) is None:
+            return
+        worker.inbox.append((message, buffers))
+        if worker.idle:
+            worker.idle = False
+            self.next_turn(name, worker, 0.02)
 
     # The client.
 
@@ -398,7 +414,8 @@ class Cluster:
             self.take(loop, parcel)
         elif session.finished and session.epoch is not None:
             self.finish(loop, session.epoch)
-        self.at(self.random.uniform(0.001, self.think_s), lambda: self.train(loop))
+        idle = session.ready is None and not session.finished
+        self.at(self.random.uniform(0.001, self.think_s * (4 if idle else 1)), lambda: self.train(loop))
 
     def take(self, loop: Loop, parcel: Parcel) -> None:
         session = loop.session

@@ -206,11 +206,15 @@ class Broker:
         if run is not None:
             yield from self._stop(entry.number)
         checkpoint = entry.checkpoint
-        usable = checkpoint is not None and checkpoint.cursor <= cursor
+        usable = checkpoint is not None and self._usable(checkpoint, cursor)
         run = Run(entry.number, entry.epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
         run.start(checkpoint.state if checkpoint is not None and usable else None, cursor)
         run.checkpoint_at = self.now
         self.runs[entry.number] = run
+
+    def _usable(self, checkpoint: Checkpointed, cursor: int) -> bool:
+        """Whether a run that begins at a checkpoint can give the elements from `cursor` on."""
+        return checkpoint.cursor <= cursor
 
     def _stop(self, job: int) -> list[Action]:
         run = self.runs.pop(job)

@@ -38,6 +38,7 @@ class Limits:
     resend_s: float = 1.0
     checkpoint_elements: int = 256
     checkpoint_s: float = 2.0
+    least_s: float = 0.25  #: Between checkpoints, so that they cost little however fast elements go.
 
 
 @dataclass(slots=True)
@@ -158,7 +159,7 @@ class Run:
     def pieces(self, message: Pieces, buffers: Sequence[Any]) -> None:
         """A worker computed something."""
         at = self.lane(message.split)
-        if at is None or at[1].attempt != message.attempt:
+        if at is None or not self._counts(at[1], message.attempt):
             self.ledger.fenced += 1
             return
         stream, lane = at
@@ -170,6 +171,10 @@ class Run:
         if lane.arrivals.complete:
             self._release(lane)
             lane.wanted = False
+
+    def _counts(self, lane: Lane, attempt: int) -> bool:
+        """Whether pieces of this attempt count: those of a lease that is over do not, whoever had it."""
+        return lane.attempt == attempt
 
     # What goes out.
 
@@ -271,8 +276,9 @@ class Run:
     def checkpoint(self, now: float) -> None:
         """Note where all operators stand, now and then; what is noted counts once it is acknowledged."""
         produced = self.outbox.produced
-        due = produced - self.checkpoint_cursor >= self.limits.checkpoint_elements
-        late = now - self.checkpoint_at >= self.limits.checkpoint_s and produced > self.checkpoint_cursor
+        since = now - self.checkpoint_at
+        due = produced - self.checkpoint_cursor >= self.limits.checkpoint_elements and since >= self.limits.least_s
+        late = produced > self.checkpoint_cursor and since >= self.limits.checkpoint_s
         if not (due or late) or self.state is not None or self.ended:
             return
         self.checkpoint_at, self.checkpoint_cursor = now, produced

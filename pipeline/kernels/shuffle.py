@@ -30,9 +30,11 @@ def below(x: np.uint64, n: int) -> np.int64:
 @kernel
 def draw(
     window: npt.NDArray[np.int64],
+    arrivals: npt.NDArray[np.int64],
     filled: int,
     size: int,
     incoming: npt.NDArray[np.int64],
+    before: int,
     ended: bool,
     key: np.uint64,
     drawn: int,
@@ -40,6 +42,7 @@ def draw(
 ) -> tuple[int, int, int]:
     """Fill the window from `incoming`, then draw into `out`, as long as both last.
 
+    `arrivals` goes along with the window and says the how-manieth each was to come, `before` having come earlier.
     Nothing is drawn while the window could still be filled: a draw waits until it holds `size`, or,
     once the input has ended, takes from what is left. Draw number t depends on the key, t and how
     many the window holds, on nothing else.
@@ -52,6 +55,7 @@ def draw(
     while True:
         while filled < size and taken < len(incoming):
             window[filled] = incoming[taken]
+            arrivals[filled] = before + taken
             filled += 1
             taken += 1
         if count == len(out) or filled == 0 or (filled < size and not ended):
@@ -62,3 +66,4 @@ def draw(
         count += 1
         filled -= 1
         window[slot] = window[filled]
+        arrivals[slot] = arrivals[filled]

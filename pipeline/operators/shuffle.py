@@ -31,6 +31,7 @@ class ShuffleOperator(Unary):
     budget: int  #: Bytes that the full window may take.
     expected: int  #: How many elements the input has at most, where that is known; else the window's size.
     window: Handles = field(default_factory=lambda: NOTHING)
+    arrivals: Handles = field(default_factory=lambda: NOTHING)  #: Which input, by its number, lies in each slot.
     filled: int = 0
     drawn: int = 0
     taken: int = 0
@@ -77,7 +78,16 @@ class ShuffleOperator(Unary):
         self._make_room(len(incoming))
         out = np.empty(min(limit, self.filled + len(incoming)), np.int64)
         self.filled, taken, count = draw(
-            self.window, self.filled, self.size, incoming, self.ended, np.uint64(self.key), self.drawn, out
+            self.window,
+            self.arrivals,
+            self.filled,
+            self.size,
+            incoming,
+            self.taken,
+            self.ended,
+            np.uint64(self.key),
+            self.drawn,
+            out,
         )
         assert taken == len(incoming), "pulled more than the window could take"
         self.taken += taken
@@ -88,9 +98,9 @@ class ShuffleOperator(Unary):
         """The window grows with its content, so that a large size over little data costs nothing."""
         needed = min(self.size, self.filled + incoming)
         if needed > len(self.window):
-            grown = np.empty(min(self.size, max(needed, 2 * len(self.window), 1024)), np.int64)
-            grown[: self.filled] = self.held
-            self.window = grown
+            room = min(self.size, max(needed, 2 * len(self.window), 1024))
+            self.window = np.resize(self.window, room) if len(self.window) else np.empty(room, np.int64)
+            self.arrivals = np.resize(self.arrivals, room) if len(self.arrivals) else np.empty(room, np.int64)
 
     def _too_large(self) -> Failed | None:
         """The first elements tell, not the first block: so it is the same however the work was divided."""
@@ -113,22 +123,20 @@ class ShuffleOperator(Unary):
 
     def own_state(self, keep: Keep) -> State:
         counts = {"drawn": self.drawn, "taken": self.taken, "ended": self.ended, "checked": self.checked}
-        ordinals = self._replay(self.drawn, self.taken, self.ended)
-        arrived = np.argsort(ordinals, kind="stable")
-        return {**counts, "held": keep(self.held[arrived])}
+        return {**counts, "held": keep(self.held[np.argsort(self.arrivals[: self.filled])])}
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.drawn, self.taken, self.ended = state["drawn"], state["taken"], state["ended"]
-        ordinals = self._replay(self.drawn, self.taken, self.ended)
+        self.arrivals = self._replay(self.drawn, self.taken, self.ended)
         held = find(state["held"])
         self.filled = len(held)
-        arrival = np.argsort(np.argsort(ordinals, kind="stable"))
-        self.window = held[arrival]
+        self.window = held[np.argsort(np.argsort(self.arrivals))]
         self.checked = state["checked"]
 
     def _replay(self, drawn: int, taken: int, ended: bool) -> Handles:
         """Which input, by its number, lies in each slot after so many draws."""
         window = np.empty(max(min(self.size, taken), 1), np.int64)
+        numbers = np.empty_like(window)
         filled = at = number = 0
         step = 1 << 16
         while number < drawn:
@@ -136,7 +144,9 @@ class ShuffleOperator(Unary):
             # While inputs are left the window is full before every draw; afterwards it drains.
             out = np.empty(min(drawn - number, step), np.int64)
             last = ended and at + len(incoming) == taken
-            filled, used, count = draw(window, filled, self.size, incoming, last, np.uint64(self.key), number, out)
+            filled, used, count = draw(
+                window, numbers, filled, self.size, incoming, at, last, np.uint64(self.key), number, out
+            )
             if not used and not count:
                 raise MalformedMessage(
                     f"a shuffle that drew {drawn} of {taken} elements with {self.size} in its window"

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format
+.PHONY: help demo test coverage check bench format
 
 help: ## What there is to run.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ demo: $(VENV)/ready ## The main job: real photographs, a server, two workers, th
 
 test: $(VENV)/ready ## Every test but those marked slow.
 	$(BIN)/python -m pytest -m "not slow"
+
+coverage: $(VENV)/ready ## The tests again, and which branches they took.
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term-missing:skip-covered
 
 check: $(VENV)/ready ## Format, lint, types, the architecture of imports.
 	$(BIN)/ruff format --check .

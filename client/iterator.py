@@ -60,7 +60,7 @@ class ServiceIterator(Iterator[Element]):
     ) -> None:
         self._socket = open_socket(context, zmq.DEALER, hello.name)
         connect(self._socket, address)
-        self._server, self._adapt = server, window is None
+        self._address, self._server, self._adapt = address, server, window is None
         generation = time.time_ns()  # the newest life of a client is the one that is heard
         self._session = ClientSession(
             hello=hello, register=register, generation=generation, window=window or 2, now=time.monotonic()
@@ -149,20 +149,21 @@ class ServiceIterator(Iterator[Element]):
                 return None
             now = time.monotonic()
             self._say(self._session.handle(Tick(now)))
-            self._check(now)
+            self._check(now - max(began, self._session.heard_at))
             if now - said > PATIENCE_S:
                 said = now
                 why = self._session.waiting or "the server has not said why"
                 print(f"headrace: waiting for {now - began:.0f} s: {why}", file=sys.stderr)
             self._socket.poll(POLL_MS)
 
-    def _check(self, now: float) -> None:
+    def _check(self, silent_s: float) -> None:
         """Nobody waits for a server that is gone."""
         if (how := self._server.gone) is not None:
             raise ServiceError(f"{how}: start the service again; what was delivered stays delivered")
-        silent = now - self._session.heard_at
-        if silent > SILENCE_S:
-            raise ServiceError(f"the server at {self._socket.LAST_ENDPOINT!r} has not answered for {silent:.0f} s")
+        if silent_s > SILENCE_S:
+            raise ServiceError(
+                f"the server at {self._address} has not answered for {silent_s:.0f} s: is it stopped, or starved of CPU?"
+            )
 
     def _hear(self, flags: int) -> None:
         while True:

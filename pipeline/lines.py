@@ -59,7 +59,8 @@ class _Reader:
 
     def _more(self) -> bool:
         """Append what the file gives next; False at its end."""
-        fresh = np.empty(self.chunk_bytes, np.uint8)
+        # A line that is longer than all that was read asks for as much again, so that it is not searched many times.
+        fresh = np.empty(max(self.chunk_bytes, len(self.text)), np.uint8)
         count = self.source.readinto(fresh.data)
         self.ended = count == 0
         self.text = np.concatenate([self.text, fresh[:count]])

@@ -34,6 +34,7 @@ class Limits:
     window_bytes: int = 8 << 20  #: Credit of one split at a time.
     look_ahead: int = 8  #: Splits of one segment that are leased out at once.
     rows_each: int = 4096  #: Rows of a leaf in memory that make one split, at most.
+    splits_least: int = 16  #: Into so many splits a leaf in memory is cut, where it has the rows.
     parcel_bytes: int = 1 << 20  #: Small elements are delivered together, up to about this.
     resend_s: float = 1.0
     checkpoint_elements: int = 256
@@ -98,7 +99,7 @@ class Run:
             self.epoch,
             stream=lambda segment, feed: self._stream(feed, segment.path[-1]),
             cut=self._cut,
-            rows_each=lambda rows: max(1, min(self.limits.rows_each, rows // 16)),
+            rows_each=lambda rows: max(1, min(self.limits.rows_each, rows // self.limits.splits_least)),
             buffer_bytes=buffer_bytes_of(self.graph) or BUFFER_BYTES,
         )
 

@@ -35,7 +35,7 @@ def serve(
     Args:
         workers: processes that read, parse and map.
         lease_s: seconds a worker may be silent, and so the longest that one call of a function may take.
-            Then its work goes to another; a record on which that happens three times is an error.
+            Then its work goes to another; a record on which that happens three times is a PoisonError.
         budget_bytes: for what workers have computed and nobody has consumed.
         split_bytes: of a file that are one worker's share at a time.
 
@@ -55,7 +55,11 @@ def serve(
     options = {"workers": workers, "lease-s": lease_s, "heartbeat-s": min(1.0, lease_s / 4)}
     options |= {"budget-bytes": budget_bytes, "split-bytes": split_bytes}
     process = Process(folder, [f"--{name}={value}" for name, value in options.items()])
-    process.await_ready()
+    try:
+        process.await_ready()
+    except BaseException:  # also Ctrl-C
+        process.stop()
+        raise
     return Service(address_in(folder), folder / "blobs", process)
 
 
@@ -84,7 +88,6 @@ class Process:
         if told:
             return
         status = self.process.poll()
-        self.stop()
         ended = f"it ended with status {status}" if status is not None else f"it said nothing for {START_S:.0f} s"
         raise ServiceError(f"the server did not start: {ended}; see what it printed above")
 

@@ -162,7 +162,7 @@ class ServiceIterator(Iterator[Element]):
             raise ServiceError(f"{how}: start the service again; what was delivered stays delivered")
         if silent_s > SILENCE_S:
             raise ServiceError(
-                f"the server at {self._address} has not answered for {silent_s:.0f} s: is it stopped, or starved of CPU?"
+                f"the server at {self._address} has not answered for {silent_s:.0f} s: is it stopped?"
             )
 
     def _hear(self, flags: int) -> None:

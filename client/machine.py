@@ -171,13 +171,16 @@ class ClientSession:
         """Acknowledge and ask for more, where that is news."""
         if self.session is None:
             return
-        # The loop still works on the element that it took last, until it comes again.
-        acknowledged = self.taken if self.over else max(0, self.taken - 1)
+        acknowledged = self._done()
         until = self.taken + self.window
         if not again and self._recent(acknowledged, until):
             return
         self.told, self.asked_at = (acknowledged, until), self.now
         yield Say(Next(self.session, acknowledged, self.received, until, again))
+
+    def _done(self) -> int:
+        """How many elements the loop is done with: it still works on the one taken last, until it comes again."""
+        return self.taken if self.over else max(0, self.taken - 1)
 
     def _recent(self, acknowledged: int, until: int) -> bool:
         """Whether the server knows enough: with small elements not each is worth a message."""
@@ -241,7 +244,7 @@ class ClientSession:
         yield from self._next(again=True)
 
     def _delivered(self, message: Deliver, buffer: Any) -> Iterator[Say]:
-        if message.first > self.received:
+        if self._misses(message):
             yield from self._gap()
             return
         skip = self._known(message)
@@ -258,6 +261,10 @@ class ClientSession:
         if self.now - self.gap_at >= self.resend_s:
             self.gap_at = self.now
             yield from self._next(again=True)
+
+    def _misses(self, message: Deliver) -> bool:
+        """Whether something before it has not come."""
+        return message.first > self.received
 
     def _known(self, message: Deliver) -> int:
         """How many of its elements came before."""

@@ -8,12 +8,26 @@ from typing import TypeAlias
 
 from ..pipeline.messages import Bye, Heartbeat, Lease, Message, Revoke
 from ..pipeline.orders import Granted, Release, Want, Withdrawn
-from ..pipeline.work import Payload, Work
+from ..pipeline.work import Payload, Poison, Work
 
-__all__ = ["Action", "Coordinator", "Died", "Event", "Executing", "Heard", "Joined", "Kill", "Notify", "Send", "Tick"]
+__all__ = [
+    "Action",
+    "Coordinator",
+    "Died",
+    "Event",
+    "Examine",
+    "Executing",
+    "Heard",
+    "Joined",
+    "Kill",
+    "Notify",
+    "Send",
+    "Silent",
+    "Tick",
+]
 
-#: Deaths while one record was executing after which it is called poison.
-DEATHS = 3
+#: Workers lost while one record was executing after which it is called poison.
+STRIKES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +47,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Executing:
-    """A worker was seen to be on this element of a split, since `since`."""
+    """A worker was seen to be on this element of a split."""
 
     split: int
     position: int
@@ -42,6 +56,15 @@ class Executing:
 @dataclass(frozen=True, slots=True)
 class Died:
     """A worker's process is gone, and what it was executing then, if anything."""
+
+    worker: str
+    executing: Executing | None = None
+    cause: str = "the process ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """The answer to Examine: what a worker that says nothing is executing, if anything."""
 
     worker: str
     executing: Executing | None = None
@@ -54,7 +77,7 @@ class Tick:
     now: float
 
 
-Event: TypeAlias = Joined | Heard | Died | Tick | Want | Release
+Event: TypeAlias = Joined | Heard | Died | Silent | Tick | Want | Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +104,14 @@ class Kill:
     reason: str
 
 
-Action: TypeAlias = Send | Notify | Kill
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """See what this silent worker is executing, and come back with Silent, if it can be seen from here."""
+
+    worker: str
+
+
+Action: TypeAlias = Send | Notify | Kill | Examine
 
 
 @dataclass(slots=True)
@@ -92,6 +122,7 @@ class Worker:
     heard: float  #: When it last said something.
     fresh: bool = True  #: Whether it never had a lease.
     killed: bool = False
+    examined: bool = False  #: Whether it was silent for a lease, and looked at.
     leases: dict[int, int] = field(default_factory=dict)  #: Split to attempt.
 
 
@@ -122,7 +153,7 @@ class Coordinator:
     workers: dict[str, Worker] = field(default_factory=dict)
     wants: dict[int, Want] = field(default_factory=dict)  #: By split; all that is not released.
     granted: dict[int, Granting] = field(default_factory=dict)
-    deaths: dict[tuple[int, int], int] = field(default_factory=dict)  #: By split and position.
+    strikes: dict[tuple[int, int], list[str]] = field(default_factory=dict)  #: Causes, by split and position.
     repeated: int = 0  #: Leases granted again, in all.
 
     def handle(self, event: Event) -> list[Action]:
@@ -135,18 +166,21 @@ class Coordinator:
                 yield from self._lose(worker)
                 self.workers[worker] = Worker(worker, self.now)
             case Heard(worker, message) if worker in self.workers:
-                self.workers[worker].heard = self.now
+                self.workers[worker].heard, self.workers[worker].examined = self.now, False
                 yield from self._hear(self.workers[worker], message)
-            case Died(worker, executing):
-                self._count(worker, executing)
+            case Died(worker, executing, cause):
+                self._strike(worker, executing, cause)
                 yield from self._lose(worker)
                 self.workers.pop(worker, None)
+            case Silent(worker, executing) if worker in self.workers and self.workers[worker].examined:
+                self._strike(worker, executing, f"it did not return within the lease of {self.lease_s:g} s")
+                yield from self._lose(worker)
             case Want(split):
                 self.wants[split] = event
             case Release(split):
                 yield from self._release(split)
             case Tick(now):
-                self.now = now
+                self._pass(now)
                 yield from self._expire()
 
     def _hear(self, worker: Worker, message: Message) -> Iterator[Action]:
@@ -173,11 +207,10 @@ class Coordinator:
                 lease.at = self.now
                 yield self._lease(worker, self.wants[split], attempt)
 
-    def _count(self, worker: str, executing: Executing | None) -> None:
-        """A death counts against the element only while its worker still held that split."""
+    def _strike(self, worker: str, executing: Executing | None, cause: str) -> None:
+        """A loss counts against the element only while its worker still held that split."""
         if executing is not None and worker in self.workers and executing.split in self.workers[worker].leases:
-            key = (executing.split, executing.position)
-            self.deaths[key] = self.deaths.get(key, 0) + 1
+            self.strikes.setdefault((executing.split, executing.position), []).append(cause)
 
     def _lose(self, worker: str) -> Iterator[Action]:
         """All leases of a worker end; the broker is told, and says where to go on."""
@@ -194,16 +227,28 @@ class Coordinator:
 
     def _release(self, split: int) -> Iterator[Action]:
         self.wants.pop(split, None)
-        self.deaths = {key: count for key, count in self.deaths.items() if key[0] != split}
+        self.strikes = {key: causes for key, causes in self.strikes.items() if key[0] != split}
         if (lease := self.granted.pop(split, None)) is not None:
             self.workers[lease.worker].leases.pop(split, None)
             yield Send(lease.worker, Revoke(split, lease.attempt))
 
+    def _pass(self, now: float) -> None:
+        """Where time made a leap, it was us who were stopped: what workers said meanwhile is still to be read."""
+        leap = now - self.now
+        if leap >= self.lease_s / 2:
+            for worker in self.workers.values():
+                worker.heard += leap
+        self.now = now
+
     def _expire(self) -> Iterator[Action]:
         for worker in list(self.workers.values()):
             silent = self.now - worker.heard
-            if silent >= self.lease_s:
-                yield from self._lose(worker.name)
+            if silent >= self.lease_s and worker.leases:
+                if worker.examined:
+                    yield from self._lose(worker.name)
+                else:
+                    worker.examined = True
+                    yield Examine(worker.name)
             if silent >= 2 * self.lease_s and not worker.killed:
                 worker.killed = True
                 yield Kill(worker.name, f"silent for {silent:.0f} s")
@@ -221,8 +266,8 @@ class Coordinator:
                 yield from self._make_fresh()
 
     def _suspect(self, split: int) -> bool:
-        """Whether the next death on one of its elements would make that poison."""
-        return any(key[0] == split and count == DEATHS - 1 for key, count in self.deaths.items())
+        """Whether the next loss on one of its elements would make that poison."""
+        return any(key[0] == split and len(causes) == STRIKES - 1 for key, causes in self.strikes.items())
 
     def _alive(self) -> list[Worker]:
         return [each for each in self.workers.values() if self.now - each.heard < self.lease_s and not each.killed]
@@ -255,7 +300,7 @@ class Coordinator:
     def _grant(self, worker: Worker, want: Want) -> Iterator[Action]:
         self.attempts += 1
         attempt = (self.incarnation << 32) + self.attempts
-        poison = tuple(at for (split, at), count in self.deaths.items() if split == want.split and count >= DEATHS)
+        poison = tuple(self._poison(want.split))
         want = replace(want, work=replace(want.work, poison=poison)) if poison else want
         self.wants[want.split] = want
         self.granted[want.split] = Granting(worker.name, attempt, self.now)
@@ -263,6 +308,11 @@ class Coordinator:
         worker.fresh = False
         yield Notify(Granted(want.split, attempt, worker.name))
         yield self._lease(worker, want, attempt)
+
+    def _poison(self, split: int) -> Iterator[Poison]:
+        for (of, position), causes in self.strikes.items():
+            if of == split and len(causes) >= STRIKES:
+                yield Poison(position, len(causes), ", ".join(dict.fromkeys(causes)))
 
     def _lease(self, worker: Worker, want: Want, attempt: int) -> Send:
         layout = want.payload.block.layout.to_data() if want.payload is not None else None

@@ -24,7 +24,7 @@ from .pipeline.messages import Message, Refused
 from .pipeline.orders import Scan, Scanned
 from .pipeline.records import scan_records
 from .pipeline.sockets import address_in, open_socket
-from .server import Dead, End, From, Journal, Look, Server, Tick, To
+from .server import Dead, End, Examine, From, Journal, Look, Seen, Server, Tick, To, Trouble
 from .workers.launcher import Launcher
 
 __all__ = ["DaemonConfig", "run"]
@@ -96,11 +96,10 @@ class Daemon:
         """Deaths, scans, time."""
         for death in self.launcher.poll():
             if death.status not in (0, -signal.SIGTERM):
-                print(
-                    f"headrace: {death.name} ended with status {death.status}; another one takes its place",
-                    file=sys.stderr,
-                )
-            self._do(Dead(death.name, death.executing))
+                print(f"headrace: {death.name} is gone: {death.cause}; another one takes its place", file=sys.stderr)
+            self._do(Dead(death.name, death.executing, death.cause))
+        if self.launcher.trouble != self.server.trouble:
+            self._do(Trouble(self.launcher.trouble))
         for scan in [each for each in self.scans if each.done()]:
             self.scans.remove(scan)
             self._do(scan.result())
@@ -119,6 +118,8 @@ class Daemon:
                 case End(peer, reason):
                     print(f"headrace: {peer} is ended: {reason}", file=sys.stderr)
                     self.launcher.kill(peer)
+                case Examine(peer):
+                    self._do(Seen(peer, self.launcher.executing(peer)))
                 case Journal():
                     pass  # an embedded server's journal would not outlive what it serves
 

@@ -16,8 +16,8 @@ from .broker.book import Book, Fact
 from .broker.machine import Broker
 from .broker.run import Limits
 from .coordinator import machine as coordinator_machine
-from .coordinator.machine import Coordinator, Died, Executing
-from .pipeline.errors import MalformedMessage, ProtocolError, VersionMismatch, to_data
+from .coordinator.machine import Coordinator, Died, Executing, Silent
+from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, VersionMismatch, to_data
 from .pipeline.messages import (
     VERSION,
     Bye,
@@ -37,7 +37,21 @@ from .pipeline.nodes import Node
 from .pipeline.orders import Granted, Order, Release, Scan, Scanned, Want, Withdrawn
 from .pipeline.pieces import payload_buffers
 
-__all__ = ["Action", "Dead", "End", "Event", "From", "Journal", "Look", "Server", "Tick", "To"]
+__all__ = [
+    "Action",
+    "Dead",
+    "End",
+    "Event",
+    "Examine",
+    "From",
+    "Journal",
+    "Look",
+    "Seen",
+    "Server",
+    "Tick",
+    "To",
+    "Trouble",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +65,26 @@ class From:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """A worker's process has ended, and what it was executing: split and position."""
+    """A worker's process has ended, how, and what it was executing: split and position."""
 
     peer: str
     executing: tuple[int, int] | None = None
+    cause: str = "the process ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The answer to Examine: what the worker is executing, split and position, or nothing."""
+
+    peer: str
+    executing: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why no worker can be kept running; None once that is over. Who waits is told."""
+
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +94,7 @@ class Tick:
     now: float
 
 
-Event: TypeAlias = From | Dead | Tick | Scanned
+Event: TypeAlias = From | Dead | Seen | Trouble | Tick | Scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +128,14 @@ class End:
     reason: str
 
 
-Action: TypeAlias = To | Journal | Look | End
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """See what a silent worker of ours is executing, and come back with Seen."""
+
+    peer: str
+
+
+Action: TypeAlias = To | Journal | Look | End | Examine
 
 
 @dataclass(slots=True)
@@ -110,6 +147,7 @@ class Server:
     heartbeat_s: float = 1.0
     versions: dict[str, dict[str, str]] = field(default_factory=dict)  #: Of each connected worker.
     orders: deque[Order] = field(default_factory=deque)
+    trouble: str | None = None
 
     @classmethod
     def new(
@@ -137,9 +175,13 @@ class Server:
         match event:
             case From(peer, message, buffers):
                 yield from self._hear(peer, message, buffers)
-            case Dead(peer, executing):
+            case Dead(peer, executing, cause):
                 self.versions.pop(peer, None)
-                yield from self._coordinate(Died(peer, Executing(*executing) if executing else None))
+                yield from self._coordinate(Died(peer, Executing(*executing) if executing else None, cause))
+            case Seen(peer, executing):
+                yield from self._coordinate(Silent(peer, Executing(*executing) if executing else None))
+            case Trouble(reason):
+                self.trouble = reason
             case Scanned():
                 yield from self._broke(event)
             case Tick(now):
@@ -200,12 +242,16 @@ class Server:
                     self.orders.append(order)
                 case coordinator_machine.Kill(worker, reason):
                     yield End(worker, reason)
+                case coordinator_machine.Examine(worker):
+                    yield Examine(worker)
 
     def _broke(self, event: broker_machine.Event) -> Iterator[Action]:
         for action in self.broker.handle(event):
             match action:
                 case broker_machine.Record(fact):
                     yield Journal(fact)
+                case broker_machine.Reply(peer, Waiting()) if self.trouble is not None:
+                    yield To(peer, Refused(to_data(ServiceError(self.trouble))))
                 case broker_machine.Reply(peer, Waiting(session, reason)):
                     yield To(peer, Waiting(session, self.coordinator.why_waiting() or reason))
                 case broker_machine.Reply(peer, message, block):

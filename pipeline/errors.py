@@ -7,7 +7,7 @@
     │   ├── FailedPreconditionError    something used before it is ready, or after it was closed
     │   ├── ResourceExhaustedError     more memory than the budget allows
     │   ├── FunctionError              your function raised; its traceback comes along
-    │   └── PoisonError                a record on which worker after worker died
+    │   └── PoisonError                a record that cost worker after worker
     ├── FileError                      a file
     │   ├── NotFoundError              it is not there
     │   └── DataLossError              it is damaged
@@ -95,16 +95,16 @@ class FunctionError(PipelineError):
 
 
 class PoisonError(PipelineError):
-    """A record on which worker after worker died while it was being executed."""
+    """A record that cost worker after worker, dead or stuck while it was being executed."""
 
-    def __init__(self, record: str, deaths: int, reason: str) -> None:
-        super().__init__(record, deaths, reason)
-        self.record, self.deaths, self.reason = record, deaths, reason
+    def __init__(self, record: str, strikes: int, cause: str) -> None:
+        super().__init__(record, strikes, cause)
+        self.record, self.strikes, self.cause = record, strikes, cause
 
     def describe(self) -> str:
         return (
-            f"{self.deaths} workers died one after the other while they executed {self.record} ({self.reason}), "
-            f"the last one alone in a fresh process: run the pipeline in process on this record to see why"
+            f"{self.strikes} workers were lost one after the other while they executed {self.record}, the last one "
+            f"alone in a fresh process: {self.cause}. Run the pipeline in process on this record to see why"
         )
 
 

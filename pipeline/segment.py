@@ -21,7 +21,7 @@ from .readers import Chunk, read
 from .seeds import generators
 from .store import Identities
 from .structure import Structure, flatten, restack
-from .work import Appetite, Payload, Piece, Work, identities
+from .work import Appetite, Payload, Piece, Poison, Work, identities
 
 __all__ = ["Segment", "Watch", "execute", "segment_at", "segment_of"]
 
@@ -108,8 +108,10 @@ class _Run:
     appetite: Appetite
     watch: Watch | None
     calls: list[tuple[Step, Callable[[int, int], np.random.Generator]]] = field(init=False)
+    poison: dict[int, Poison] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.poison = {each.position: each for each in self.work.poison}
         self.calls = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
 
     def whole(self, chunk: Chunk, first: int) -> Piece:
@@ -151,9 +153,9 @@ class _Run:
         """One element's components, which nobody else holds, and structure; None where a predicate leaves it out."""
         if self.watch is not None:
             self.watch(at)
-        if at in self.work.poison:
+        if at in self.poison:
             raise PoisonError(
-                describe(self.work, int(who[0]), int(who[1])), 3, "killed, or longer than a lease without an answer"
+                describe(self.work, int(who[0]), int(who[1])), self.poison[at].strikes, self.poison[at].cause
             )
         flat: _Flat | None = None
         for step, generator in self.calls:

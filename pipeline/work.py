@@ -18,11 +18,20 @@ from .blocks import Block
 from .errors import HeadraceError
 from .store import Identities
 
-__all__ = ["BEHIND", "Appetite", "Payload", "Piece", "Work", "identities"]
+__all__ = ["BEHIND", "Appetite", "Payload", "Piece", "Poison", "Work", "identities"]
 
 
 #: A position behind any content. A piece that ends here says that the rest of its file cannot be read.
 BEHIND = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """The element at a position cost so many workers, and how."""
+
+    position: int
+    strikes: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Work:
     stop: int | None  #: One past the last; None where only reading tells.
     path: str = ""  #: The file, where there is one.
     only: tuple[int, ...] | None = None  #: Just the elements at these positions, to fill buffers again.
-    poison: tuple[int, ...] = ()  #: Positions whose elements are not to be executed, but fail.
+    poison: tuple[Poison, ...] = ()  #: Elements that are not to be executed, but fail.
     paths: tuple[tuple[int, str], ...] = ()  #: Of elements handed along, the file of each origin, to name in errors.
 
     def after(self, position: int) -> Work:
@@ -45,7 +54,8 @@ class Work:
     def to_data(self) -> list[Any]:
         """As plain data, for a message."""
         only = None if self.only is None else list(self.only)
-        return [list(self.segment), self.origin, self.start, self.stop, self.path, only, list(self.poison), self.paths]
+        poison = [[each.position, each.strikes, each.cause] for each in self.poison]
+        return [list(self.segment), self.origin, self.start, self.stop, self.path, only, poison, self.paths]
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Work:
@@ -53,7 +63,7 @@ class Work:
         segment, origin, start, stop, path, only, poison, paths = data
         positions = None if only is None else tuple(only)
         named = tuple((origin, path) for origin, path in paths)
-        return cls(tuple(segment), origin, start, stop, path, positions, tuple(poison), named)
+        return cls(tuple(segment), origin, start, stop, path, positions, tuple(Poison(*each) for each in poison), named)
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,7 @@ __all__ = ["Box"]
 
 _FORMAT = struct.Struct("<qq")
 _IDLE = -1
+_BUSY = -2
 
 
 class Box:
@@ -27,8 +28,12 @@ class Box:
             self._memory = mmap.mmap(file.fileno(), mmap.PAGESIZE)
 
     def clear(self) -> None:
-        """Nothing is being executed."""
+        """Nothing is being done."""
         _FORMAT.pack_into(self._memory, 0, _IDLE, _IDLE)
+
+    def working(self) -> None:
+        """Something that belongs to no element: functions are loaded, a file is read."""
+        _FORMAT.pack_into(self._memory, 0, _BUSY, _BUSY)
 
     def executing(self, split: int, position: int) -> None:
         """This element is."""
@@ -37,7 +42,12 @@ class Box:
     def read(self) -> tuple[int, int] | None:
         """What is being executed, or was when the worker died."""
         split, position = _FORMAT.unpack_from(self._memory, 0)
-        return None if split == _IDLE else (split, position)
+        return (split, position) if split >= 0 else None
+
+    @property
+    def between(self) -> bool:
+        """Whether it is at work, or died at it, on no element."""
+        return bool(_FORMAT.unpack_from(self._memory, 0)[0] == _BUSY)
 
     def remove(self) -> None:
         """Close and delete it."""

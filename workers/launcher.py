@@ -19,6 +19,10 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEX
 
 #: A worker that dies sooner than this after its start has not really run.
 _SOON_S = 5.0
+#: After so many such deaths in a row there is no hope,
+_EARLY = 3
+#: unless there was none for so long.
+_FORGOTTEN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,13 @@ class Death:
     status: int
     executing: tuple[int, int] | None
 
+    @property
+    def cause(self) -> str:
+        """How, in words."""
+        if self.status >= 0:
+            return f"the process exited with status {self.status}"
+        return f"the process was killed by {signal.Signals(-self.status).name}"
+
 
 @dataclass(slots=True)
 class Child:
@@ -38,6 +49,7 @@ class Child:
     lifeline: int
     box: Box
     started: float
+    killed: bool = False  #: By us.
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +61,9 @@ class Launcher:
     server: str
     children: dict[str, Child] = field(default_factory=dict)
     started: int = 0
-    early: int = 0  #: Deaths in a row right after the start.
+    early: int = 0  #: Deaths in a row before anything was computed.
+    early_at: float = 0.0  #: The last of them.
+    last: str = ""  #: How it died.
     not_before: float = 0.0
 
     def poll(self) -> list[Death]:
@@ -57,6 +71,8 @@ class Launcher:
         deaths = [
             self._bury(name, child) for name, child in list(self.children.items()) if child.process.poll() is not None
         ]
+        if self.early and (monotonic() - self.early_at > _FORGOTTEN_S or any(map(self.executing, self.children))):
+            self.early = 0
         while len(self.children) < self.count and monotonic() >= self.not_before:
             self._start()
         return deaths
@@ -77,15 +93,17 @@ class Launcher:
         self.children[name] = Child(process, write, box, monotonic())
 
     def _bury(self, name: str, child: Child) -> Death:
-        executing = child.box.read()
-        soon = (
-            monotonic() - child.started < _SOON_S and executing is None and child.process.returncode != -signal.SIGKILL
-        )
-        self.early = self.early + 1 if soon else 0
-        if self.early:
-            self.not_before = monotonic() + min(5.0, 0.1 * 2**self.early)
+        now, death = monotonic(), Death(name, child.process.returncode, child.box.read())
+        useless = death.executing is None and (child.box.between or now - child.started < _SOON_S)
+        if useless and (child.killed or death.status != -signal.SIGKILL):
+            self.early, self.early_at, self.last = self.early + 1, now, death.cause
+            self.not_before = now + min(5.0, 0.1 * 2**self.early)
         self._forget(name)
-        return Death(name, child.process.returncode, executing)
+        return death
+
+    def executing(self, name: str) -> tuple[int, int] | None:
+        """On which element a worker is, split and position, if it is one of ours and on any."""
+        return self.children[name].box.read() if name in self.children else None
 
     def _forget(self, name: str) -> None:
         child = self.children.pop(name)
@@ -95,6 +113,7 @@ class Launcher:
     def kill(self, name: str) -> None:
         """End one at once; `poll` will tell of it."""
         if name in self.children:
+            self.children[name].killed = True
             self.children[name].process.kill()
 
     def stop(self, grace_s: float = 1.0) -> None:
@@ -113,7 +132,10 @@ class Launcher:
 
     @property
     def trouble(self) -> str | None:
-        """Why workers do not start, once that is plain."""
-        if self.early < 3:
+        """Why workers cannot be kept running, once that is plain."""
+        if self.early < _EARLY:
             return None
-        return f"{self.early} workers in a row ended right after their start: see what they printed above"
+        return (
+            f"{_EARLY} workers in a row ended before they computed anything ({self.last}): "
+            "see what they printed, mend it, and start the service again"
+        )

@@ -112,7 +112,9 @@ class WorkerService:
                     self._learn(program)
 
     def _learn(self, program: Program) -> None:
+        self.box.working()
         self.graphs[program.job] = decode_whole(program.graph, Blobs(self.config.blobs)), program.seed
+        self.box.clear()
 
     def _say(self, message: Message, piece: Piece | None) -> None:
         buffers: list[Any] = []
@@ -131,6 +133,7 @@ class WorkerService:
         if begun.pieces is None:
             begun.pieces = self._start(begun)
         started = monotonic()
+        self.box.working()
         piece = next(begun.pieces)
         self.box.clear()
         self.session.busy_s += monotonic() - started

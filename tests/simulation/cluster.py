@@ -448,6 +448,8 @@ class Cluster:
 
     def tick(self) -> None:
         self.tell_server(Tick(self.now))
+        if self.loop.done:  # it goes on listening until it closes the job
+            self.say(self.loop, self.loop.session.handle(ClientTick(self.now)))
 
     def trouble(self) -> None:
         """A tenth of a second of bad luck; in the end it clears up, so that no progress is an error."""

@@ -24,7 +24,7 @@ from .graphs import graphs
 __all__ = ["LEAST", "Tally", "cluster", "run"]
 
 #: As little as can be: everything waits for everything.
-LEAST = Limits(budget_bytes=1, window_bytes=1, look_ahead=1, rows_each=1, parcel_bytes=1, checkpoint_elements=1)
+LEAST = Limits(budget_bytes=1, window_bytes=1, look_ahead=1, rows_each=1, splits_least=1, parcel_bytes=1, checkpoint_elements=1)
 
 
 @dataclass(slots=True)
@@ -52,7 +52,8 @@ def cluster(seed: int, choice: Sequence[Dataset]) -> Cluster:
         budget_bytes=draw.choice([1, 200, 1 << 20]),
         window_bytes=draw.choice([1, 100, 1 << 20]),
         look_ahead=draw.randint(1, 6),
-        rows_each=draw.randint(2, 9),
+        rows_each=draw.randint(2, 20),
+        splits_least=draw.choice([1, 4, 16]),
         checkpoint_elements=draw.choice([1, 3, 1000]),
         checkpoint_s=draw.choice([0.2, 100]),
         parcel_bytes=draw.choice([1, 100]),

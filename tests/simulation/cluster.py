@@ -242,7 +242,7 @@ class Cluster:
         found = {
             "leases": len(coordinator.granted),
             "orders": len(coordinator.wants),
-            "deaths": len(coordinator.deaths),
+            "deaths": len(coordinator.strikes),
             "elements": sum(len(run.store) for run in runs),
             "bytes": sum(run.store.nbytes for run in runs),
             "streams": sum(len(run.streams) for run in runs),

@@ -94,8 +94,11 @@ class Launcher:
 
     def _bury(self, name: str, child: Child) -> Death:
         now, death = monotonic(), Death(name, child.process.returncode, child.box.read())
-        useless = death.executing is None and (child.box.between or now - child.started < _SOON_S)
-        if useless and (child.killed or death.status != -signal.SIGKILL):
+        # One that we killed had either stuck before its first element, or was only in the way of another;
+        # one that others killed says nothing.
+        told = child.killed or death.status != -signal.SIGKILL
+        useless = child.box.between or (now - child.started < _SOON_S and not child.killed)
+        if death.executing is None and told and useless:
             self.early, self.early_at, self.last = self.early + 1, now, death.cause
             self.not_before = now + min(5.0, 0.1 * 2**self.early)
         self._forget(name)

@@ -140,7 +140,7 @@ def test_a_damage_in_the_middle_of_a_file_that_is_cut_into_splits(
             damaged = bytearray(whole)
             damaged[at] ^= 64
             path.write_bytes(damaged)
-            dataset = hr.TFRecordDataset([path, path]).map(lambda record: int(record)).batch(16)
+            dataset = hr.TFRecordDataset([str(path)] * 2).map(lambda record: int(record)).batch(16)
             expected = outcomes(dataset.iterate(0))
             assert errors(expected) == {hr.DataLossError}
             with service.iterate(dataset) as iterator:

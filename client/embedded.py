@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import shutil
@@ -79,6 +80,8 @@ class Process:
         )
         os.close(lifeline)
         os.close(ready)
+        # A script that ends without closing its service should not leave a killed server's folder behind.
+        atexit.register(self.stop)
 
     def await_ready(self) -> None:
         """Until clients can come."""
@@ -103,6 +106,7 @@ class Process:
             return  # a forked child has a copy of us; the server is its parent's
         os.close(self._hold)
         self._hold = -1
+        atexit.unregister(self.stop)
         until = monotonic() + STOP_S
         try:
             self.process.wait(max(0.0, until - monotonic()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import sys
 import sysconfig
@@ -73,17 +74,37 @@ def ship_function(call: Callable[..., Any]) -> bytes:
         InvalidArgumentError: it holds something that cannot be pickled, as an open file or a lock.
     """
     local = [module for module in list(sys.modules.values()) if _is_local(module)]
-    registered = [module for module in local if _register(module)]
     try:
-        return bytes(cloudpickle.dumps(call))
+        return _pickled(call, local)
+    except Exception:
+        # A module may hold what cannot be pickled and nobody needs; where it can be found again by name, that will do.
+        local = [module for module in local if not _is_found(module)]
+    try:
+        return _pickled(call, local)
     except Exception as error:
         raise InvalidArgumentError(
             f"{getattr(call, '__qualname__', call)!r} cannot be sent to workers: {type(error).__name__}: {error}. "
             "Make what it cannot take along inside the function, on first use"
         ) from error
+
+
+def _pickled(call: Callable[..., Any], local: list[ModuleType]) -> bytes:
+    """A callable, with what it uses of these modules."""
+    registered = [module for module in local if _register(module)]
+    try:
+        return bytes(cloudpickle.dumps(call))
     finally:
         for module in registered:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_found(module: ModuleType) -> bool:
+    """Whether importing a module's name on the same machine finds the same file."""
+    try:
+        spec = importlib.util.find_spec(module.__name__)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin == module.__file__
 
 
 def load_function(data: bytes) -> Callable[..., Any]:

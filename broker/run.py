@@ -255,11 +255,14 @@ class Run:
             return 0
         more = min(self.limits.window_bytes - lane.outstanding, spare)
         if more <= 0:
-            # One block of a head always may come: without it nothing would ever be consumed and freed.
-            more = 1 if stream.is_head(lane) and not lane.arrivals.waiting and not lane.outstanding else 0
+            more = self._exception(stream, lane)
         if more:
             lane.limit = max(lane.limit, lane.received) + more  # a block may have overshot the limit
         return more
+
+    def _exception(self, stream: LaneStream, lane: Lane) -> int:
+        """One block of a head always may come: without it nothing would ever be consumed and freed."""
+        return 1 if stream.is_head(lane) and not lane.arrivals.waiting and not lane.outstanding else 0
 
     def _want(self, stream: LaneStream, lane: Lane) -> None:
         urgent = stream.is_head(lane)

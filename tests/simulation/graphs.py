@@ -25,6 +25,7 @@ NAMES = (
     "hop after batch",
     "failing shuffle",
     "failing hop over files",
+    "many files",
     "nested",
     "takes",
     "empty",
@@ -50,6 +51,7 @@ def graphs(folder: Path) -> dict[str, Dataset]:
         "hop after batch": Dataset.range(45).batch(4).map(noisy).shuffle(5, seed=4).batch(2, drop_remainder=True),
         "failing shuffle": Dataset.range(50).map(fussy).shuffle(12, seed=6).repeat(2).map(fussier).batch(4),
         "failing hop over files": TextLineDataset([text, text]).shuffle(15).map(short).batch(3),
+        "many files": TextLineDataset(_many(folder)).map(lambda line: line + b"!"),
         "nested": Dataset.range(36).map(lambda x: {"a": x, "b": (np.arange(x % 4), b"y" * int(x % 3))}).shuffle(9),
         "takes": Dataset.range(200).map(noisy).skip(11).take(40).repeat(2).shuffle(16, seed=9).skip(5).take(50),
         "empty": Dataset.range(20).filter(lambda x: bool(x > 99)).shuffle(4).batch(2),
@@ -96,6 +98,14 @@ def _text(folder: Path) -> str:
     path = folder / "lines.txt"
     path.write_bytes(b"".join(b"line %d" % i * (i % 4) + (b"\r\n" if i % 5 else b"\n") for i in range(40)) + b"the end")
     return str(path)
+
+
+def _many(folder: Path) -> list[str]:
+    """Files of three lines, each a split of its own: positions alone do not tell them apart."""
+    paths = [folder / f"{i:02}.txt" for i in range(24)]
+    for path in paths:
+        path.write_text(f"of {path.stem}\n" * 3)
+    return list(map(str, paths))
 
 
 def _records(folder: Path, count: int, name: str = "records.tfrecord") -> str:

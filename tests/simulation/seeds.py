@@ -24,7 +24,16 @@ from .graphs import graphs
 __all__ = ["LEAST", "Tally", "cluster", "run"]
 
 #: As little as can be: everything waits for everything.
-LEAST = Limits(budget_bytes=1, window_bytes=1, look_ahead=1, rows_each=1, splits_least=1, parcel_bytes=1, checkpoint_elements=1)
+LEAST = Limits(
+    budget_bytes=1,
+    window_bytes=1,
+    look_ahead=1,
+    rows_each=1,
+    splits_least=1,
+    parcel_bytes=1,
+    checkpoint_elements=1,
+    least_s=0,
+)
 
 
 @dataclass(slots=True)
@@ -39,7 +48,9 @@ class Tally:
 def cluster(seed: int, choice: Sequence[Dataset]) -> Cluster:
     """A cluster that runs one of these pipelines; all else is drawn from the seed too."""
     draw = random.Random(seed)
+    echo = random.Random(~seed).choice([0, 0, 0.1])
     faults = Faults(
+        echo=echo,
         drop=draw.choice([0, 0.05, 0.15]),
         double=draw.choice([0, 0.1]),
         late=draw.choice([0, 0.03]),
@@ -55,6 +66,7 @@ def cluster(seed: int, choice: Sequence[Dataset]) -> Cluster:
         rows_each=draw.randint(2, 20),
         splits_least=draw.choice([1, 4, 16]),
         checkpoint_elements=draw.choice([1, 3, 1000]),
+        least_s=0,
         checkpoint_s=draw.choice([0.2, 100]),
         parcel_bytes=draw.choice([1, 100]),
     )

@@ -1,4 +1,4 @@
-"""Each safeguard of the protocol is taken away in turn, and the cluster must notice; with it, the same runs are clean."""
+"""Each safeguard of the protocol is taken away in turn, and the cluster notices; with it the same runs are clean."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Ablation:
 
     def play(self, seed: int, dataset: Dataset) -> None:
         """One run to its end; Lost where a promise is broken."""
-        Cluster(
-            seed, dataset, faults=self.faults, limits=self.limits, window=self.window, workers=self.workers
-        ).run(limit_s=60.0)
+        Cluster(seed, dataset, faults=self.faults, limits=self.limits, window=self.window, workers=self.workers).run(
+            limit_s=60.0
+        )
 
     def goes_wrong(self, seed: int, dataset: Dataset) -> bool:
         """Whether the cluster notices."""
@@ -98,7 +98,7 @@ def no_waiting_for_acknowledgement(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_credit_for_heads(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LaneStream, "is_head", lambda self, lane: False)
+    patch.setattr(Run, "_exception", lambda self, stream, lane: 0)
 
 
 def no_fencing(patch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def acknowledging_on_prefetch(patch: pytest.MonkeyPatch) -> None:
 ABLATIONS = {
     "deduplication": Ablation(take_away=no_deduplication, pipeline="flat", faults=Faults(double=0.1)),
     "the session check": Ablation(
-        take_away=no_session_check, pipeline="filtered images", faults=Faults(late=0.1, client_crashes=0.5)
+        take_away=no_session_check, pipeline="filtered images", faults=Faults(echo=0.3, client_crashes=0.3)
     ),
     "the batch cursor": Ablation(take_away=no_batch_cursor, pipeline="flat", faults=Faults(double=0.1)),
     "counted completeness": Ablation(take_away=no_counting, pipeline="flat", faults=Faults(drop=0.1)),
@@ -127,13 +127,16 @@ ABLATIONS = {
         take_away=no_credit_for_heads,
         pipeline="hop after shuffle",
         faults=Faults(),
-        limits=Limits(rows_each=12, splits_least=1, budget_bytes=100),
+        limits=Limits(rows_each=12, splits_least=1, budget_bytes=1, look_ahead=1),
     ),
     "fencing": Ablation(
-        take_away=no_fencing, pipeline="repeat within", faults=Faults(late=0.3, server_crashes=1.0), limits=OFTEN
+        take_away=no_fencing,
+        pipeline="many files",
+        faults=Faults(echo=0.5, server_crashes=0.5),
+        limits=replace(OFTEN, rows_each=24),
     ),
     "acknowledging what the loop took": Ablation(
-        take_away=acknowledging_on_prefetch, pipeline="flat", faults=Faults(client_crashes=0.5)
+        take_away=acknowledging_on_prefetch, pipeline="flat", faults=Faults(client_crashes=1.0), window=6
     ),
 }
 

@@ -54,7 +54,7 @@ def _files(folder: Path) -> None:
 
 def _examples(_: Path) -> None:
     example = make_example({"i": [1, 2], "s": b"x", "f": 1.0, "v": [3]})
-    features = {
+    features: dict[str, FixedLenFeature | VarLenFeature] = {
         "i": FixedLenFeature((2,), "int64"),
         "s": FixedLenFeature((), bytes),
         "f": FixedLenFeature((), "float32"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Report", "Stopwatch", "cpu_seconds", "proportional_bytes"]
+__all__ = ["Report", "Stopwatch", "cpu_seconds", "machine_seconds", "proportional_bytes"]
 
 
 def _tree(root: int) -> list[int]:
@@ -40,6 +40,16 @@ def cpu_seconds() -> float:
     return float(ticks) / os.sysconf("SC_CLK_TCK")
 
 
+def machine_seconds() -> float:
+    """CPU time that the whole machine has spent so far on anything; 0.0 where there is no /proc."""
+    try:
+        with open("/proc/stat") as stat:
+            user, nice, system, _, _, *rest = (int(field) for field in stat.readline().split()[1:9])
+    except OSError:
+        return 0.0
+    return float(user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+
+
 def proportional_bytes() -> int:
     """Memory of the tree with shared pages counted once (the sum of PSS); 0 where there is no /proc."""
     total = 0
@@ -67,13 +77,14 @@ class Report:
     warm_epoch_per_s: float
     cpu_s: float  #: Of both epochs, starting included.
     peak_mb: float
+    others_cores: float  #: Used meanwhile by processes that are none of ours; the less the better.
 
 
 class Stopwatch:
     """Times the epochs of a subject; memory is looked at by a thread, every half second."""
 
     def __init__(self) -> None:
-        self.start, self.cpu = time.perf_counter(), cpu_seconds()
+        self.start, self.cpu, self.machine = time.perf_counter(), cpu_seconds(), machine_seconds()
         self.first_batch_s: float | None = None
         self.rates: list[float] = []
         self.facts: dict[str, Any] = {}
@@ -106,7 +117,8 @@ class Stopwatch:
 
     def report(self, subject: str, variant: str) -> None:
         """Print one JSON line, before the subject's processes have been stopped."""
-        cpu = cpu_seconds() - self.cpu
+        cpu, machine = cpu_seconds() - self.cpu, machine_seconds() - self.machine
+        others = (machine - cpu) / (time.perf_counter() - self.start)
         self._over.set()
         self._watcher.join()
         report = Report(
@@ -118,5 +130,6 @@ class Stopwatch:
             warm_epoch_per_s=round(self.rates[-1], 1),
             cpu_s=round(cpu, 2),
             peak_mb=round(max(self._peak, proportional_bytes()) / 1e6, 1),
+            others_cores=round(max(0.0, others), 2),
         )
         print(json.dumps(asdict(report)), flush=True)

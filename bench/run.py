@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +25,9 @@ from w1_data import w1_shards
 HERE = Path(__file__).resolve().parent
 
 VARIANTS = ("antialias", "plain")
+
+#: More cores than this in use by others, and rates say little.
+QUIET_CORES = 0.15
 
 #: What must be the same whoever does the work.
 OUTPUT = ("images", "batch_shape", "dtype", "label_sum")
@@ -94,11 +98,9 @@ def table(reports: list[Report], title: str) -> Table:
     return view
 
 
-def save(reports: list[Report], arguments: argparse.Namespace) -> Path:
-    """Every run, with what it ran on, as JSON."""
-    folder = HERE / "results"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"w1-{time.strftime('%Y%m%d-%H%M%S')}.json"
+def save(path: Path, reports: list[Report], arguments: argparse.Namespace) -> None:
+    """Every run so far, with what it ran on, as JSON."""
+    path.parent.mkdir(exist_ok=True)
     facts = {
         "workload": "w1",
         "headrace": version("headrace"),
@@ -109,38 +111,50 @@ def save(reports: list[Report], arguments: argparse.Namespace) -> Path:
         "runs": [asdict(report) for report in reports],
     }
     path.write_text(json.dumps(facts, indent=1) + "\n")
-    return path
+
+
+def subjects(peers: Path, console: Console) -> list[tuple[Path, str]]:
+    """Interpreter and script of each subject that can run here, headrace first."""
+    found = [(Path(sys.executable), "w1_headrace.py")]
+    torch, why = torch_python(peers)
+    if torch is None:
+        console.print(f"PyTorch is left out, it cannot be installed here: {why}", highlight=False)
+    else:
+        found.append((torch, "w1_torch.py"))
+    return found
+
+
+def measure_all(arguments: argparse.Namespace, results: Path, console: Console) -> list[Report]:
+    """Every subject and variant by turns, so that what else the machine does meets all of them."""
+    pattern = str(w1_shards(arguments.data, arguments.images) / "train-*.tfrecord")
+    turns = product(range(arguments.runs), VARIANTS, subjects(arguments.peers, console))
+    reports: list[Report] = []
+    for turn, variant, (python, script) in turns:
+        console.print(f"run {turn + 1} of {arguments.runs}: {script}, {variant}", highlight=False)
+        reports.append(measured(python, script, variant, pattern, arguments.workers))
+        save(results, reports, arguments)
+    return reports
 
 
 def main() -> None:
     """Make what is missing, measure by turns, show the medians."""
+    home = Path.home() / ".cache" / "headrace-bench"
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument(
-        "--data", type=Path, default=Path.home() / ".cache" / "headrace-bench", help="kept between runs"
-    )
+    parser.add_argument("--data", type=Path, default=home, help="kept between runs")
     parser.add_argument("--peers", type=Path, default=HERE.parent / ".venv-peers", help="the peers' environment")
     arguments = parser.parse_args()
     console = Console()
-    folder = w1_shards(arguments.data, arguments.images)
-    subjects = [(Path(sys.executable), "w1_headrace.py")]
-    torch, why = torch_python(arguments.peers)
-    if torch is None:
-        console.print(f"PyTorch is left out, it cannot be installed here: {why}", highlight=False)
-    else:
-        subjects.append((torch, "w1_torch.py"))
-    reports: list[Report] = []
-    for turn in range(arguments.runs):
-        for variant in VARIANTS:
-            for python, script in subjects:
-                console.print(f"run {turn + 1} of {arguments.runs}: {script}, {variant}", highlight=False)
-                reports.append(measured(python, script, variant, str(folder / "train-*.tfrecord"), arguments.workers))
+    results = HERE / "results" / f"w1-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    reports = measure_all(arguments, results, console)
     check(reports)
-    title = f"W1: {arguments.images:,} JPEGs of about 104 kB to 224x224, shuffle 1,024, batch 64"
-    console.print(table(reports, f"{title}; {arguments.workers} workers, median of {arguments.runs}"))
-    console.print(f"Every run is in {save(reports, arguments)}", highlight=False)
+    title = f"W1: {arguments.images:,} JPEGs to 224x224; {arguments.workers} workers, median of {arguments.runs}"
+    console.print(table(reports, title))
+    if (others := median(report.others_cores for report in reports)) > QUIET_CORES:
+        console.print(f"The machine was busy: others used {others:.1f} cores. Trust the CPU seconds, not the rates.")
+    console.print(f"Every run is in {results}", highlight=False)
 
 
 if __name__ == "__main__":

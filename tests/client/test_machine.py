@@ -1,0 +1,234 @@
+"""A client's session: asks, receives in order, acknowledges what the loop is done with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from headrace.client.machine import ClientSession, Go, Received, Say, Take, Tick
+from headrace.pipeline.errors import DataLossError, InvalidArgumentError, to_data
+from headrace.pipeline.messages import (
+    Close,
+    Deliver,
+    Ended,
+    Hello,
+    Message,
+    Next,
+    Open,
+    Opened,
+    Refused,
+    Register,
+    Registered,
+    Stale,
+    Waiting,
+    Welcome,
+)
+
+HELLO, REGISTER = Hello("client", "c", 1, {}), Register("key", b"graph", 5)
+#: Generation 9, server incarnation 1, job 4, epoch 0.
+SESSION = (9, 1, 4, 0)
+
+
+@pytest.fixture
+def session() -> ClientSession:
+    """A client that has not said a word."""
+    return ClientSession(hello=HELLO, register=REGISTER, generation=9, window=4)
+
+
+@pytest.fixture
+def opened(session: ClientSession) -> ClientSession:
+    """A client that has opened epoch 0."""
+    session.handle(Go(0))
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened(SESSION, 0)):
+        session.handle(Received(message))
+    return session
+
+
+def said(actions: Sequence[Say]) -> list[Message]:
+    return [each.message for each in actions]
+
+
+def hear(session: ClientSession, message: Message) -> list[Message]:
+    return said(session.handle(Received(message, b"block")))
+
+
+def deliver(first: int, count: int, checksum: int = 0, session: Any = SESSION) -> Deliver:
+    return Deliver(session, first, count, [[], count, []], checksum)
+
+
+def take(session: ClientSession, count: int = 1) -> list[Message]:
+    return said(session.handle(Take(count)))
+
+
+def test_a_client_says_hello_registers_and_opens_one_after_the_other(session: ClientSession) -> None:
+    assert said(session.handle(Go(0))) == [HELLO]
+    assert hear(session, Welcome(1, 1.0)) == [REGISTER]
+    assert hear(session, Registered("another", 3)) == []
+    assert hear(session, Registered("key", 4)) == [Open(1, 4, 9, 0, None)]
+    assert hear(session, Opened(SESSION, 0)) == [Next(SESSION, 0, 0, until=4, again=True)]
+
+
+def test_what_is_not_answered_is_said_again(session: ClientSession) -> None:
+    session.handle(Tick(10.0))
+    session.handle(Go(0))
+    assert [said(session.handle(Tick(now))) for now in (10.5, 11.0, 11.5)] == [[], [HELLO], []]
+
+
+def test_a_returning_client_goes_on_where_the_server_says(session: ClientSession) -> None:
+    session.handle(Go(-1))
+    hear(session, Welcome(1, 1.0))
+    assert hear(session, Registered("key", 4)) == [Open(1, 4, 9, -1, None)]
+    assert hear(session, Opened((9, 1, 4, 2), 30)) == [Next((9, 1, 4, 2), 29, 30, until=34, again=True)]
+    assert (session.epoch, session.received, session.taken) == (2, 30, 30)
+
+
+def test_the_element_that_the_loop_works_on_is_acknowledged_when_it_comes_again(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 4))
+    assert take(opened) == [Next(SESSION, 0, 4, until=5)]
+    assert take(opened) == [Next(SESSION, 1, 4, until=6)]
+
+
+def test_what_was_received_is_not_acknowledged_before_the_loop_took_it(opened: ClientSession) -> None:
+    assert hear(opened, deliver(0, 4)) == []
+    opened.handle(Tick(5.0))
+    assert opened.told == (0, 4)
+
+
+def test_with_a_wide_window_not_every_element_is_worth_a_message(session: ClientSession) -> None:
+    session.window = 40
+    session.handle(Go(0))
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened(SESSION, 0), deliver(0, 40)):
+        hear(session, message)
+    spoke = [number for number in range(1, 31) if take(session)]
+    assert spoke == [10, 20, 30]
+
+
+def test_a_loop_that_has_nothing_left_asks_at_once(session: ClientSession) -> None:
+    session.window = 40
+    session.handle(Go(0))
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened(SESSION, 0), deliver(0, 2)):
+        hear(session, message)
+    assert take(session) == []
+    assert take(session) == [Next(SESSION, 1, 2, until=42)]
+
+
+def test_a_loop_that_is_told_of_the_end_acknowledges_all(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 2, checksum=77))
+    hear(opened, Ended(SESSION, 2, 77, {}))
+    take(opened, 2)
+    assert opened.finished
+    assert take(opened, 0) == [Next(SESSION, 2, 2, until=6)]
+
+
+def test_parcels_are_taken_one_after_the_other(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 2))
+    hear(opened, deliver(2, 1))
+    takes = []
+    for _ in range(3):
+        assert opened.ready is not None
+        takes.append(opened.ready.first + opened.ready.skip)
+        take(opened)
+    assert takes == [0, 1, 2]
+    assert opened.ready is None
+
+
+def test_what_came_before_is_left_out_of_a_parcel_that_overlaps(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 2))
+    hear(opened, deliver(0, 2))
+    hear(opened, deliver(1, 3))
+    assert [(each.first, each.count, each.skip) for each in opened.inbox] == [(0, 2, 0), (1, 3, 1)]
+    assert opened.received == 4
+
+
+def test_a_gap_is_asked_for_once_and_again_after_a_while(opened: ClientSession) -> None:
+    opened.handle(Tick(1.0))
+    assert hear(opened, deliver(2, 1)) == [Next(SESSION, 0, 0, until=4, again=True)]
+    assert hear(opened, deliver(3, 1)) == []
+    opened.handle(Tick(2.5))
+    assert hear(opened, deliver(3, 1)) == [Next(SESSION, 0, 0, until=4, again=True)]
+    assert opened.ready is None
+
+
+def test_an_end_before_the_last_element_came_is_a_gap(opened: ClientSession) -> None:
+    opened.handle(Tick(1.0))
+    assert hear(opened, Ended(SESSION, 2, 0, {})) == [Next(SESSION, 0, 0, until=4, again=True)]
+    assert not opened.finished
+
+
+@pytest.mark.parametrize(("total", "checksum"), [(2, 78), (1, 77)])
+def test_an_end_that_does_not_agree_with_what_came_is_an_error(
+    opened: ClientSession, total: int, checksum: int
+) -> None:
+    hear(opened, deliver(0, 2, checksum=77))
+    hear(opened, Ended(SESSION, total, checksum, {}))
+    assert isinstance(opened.refused, DataLossError)
+    assert not opened.finished
+
+
+@pytest.mark.parametrize("other", [(8, 1, 4, 0), (9, 2, 4, 0), (9, 1, 5, 0), (9, 1, 4, 1)])
+def test_what_belongs_to_another_session_is_not_heard(opened: ClientSession, other: Any) -> None:
+    for message in (deliver(0, 2, session=other), Ended(other, 0, 0, {}), Waiting(other, "so"), Opened(other, 5)):
+        assert hear(opened, message) == []
+    assert (opened.received, opened.end, opened.waiting, opened.session) == (0, None, "", SESSION)
+
+
+def test_a_server_that_came_back_is_asked_for_what_is_lacking(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 3))
+    take(opened)
+    assert hear(opened, Stale(2)) == [HELLO]
+    assert hear(opened, Stale(2)) == []
+    assert hear(opened, Welcome(2, 1.0)) == [REGISTER]
+    assert hear(opened, Registered("key", 4)) == [Open(2, 4, 9, 0, cursor=3)]
+    assert hear(opened, Opened((9, 2, 4, 0), 3)) == [Next((9, 2, 4, 0), 0, 3, until=5, again=True)]
+    assert opened.ready is not None
+    assert opened.ready.first + opened.ready.skip == 1
+
+
+def test_silence_makes_it_ask_for_what_is_lacking_again(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 2))
+    assert said(opened.handle(Tick(0.9))) == []
+    assert said(opened.handle(Tick(1.1))) == [Next(SESSION, 0, 2, until=4, again=True)]
+
+
+def test_a_full_window_is_not_asked_for_again(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 4))
+    assert said(opened.handle(Tick(9.0))) == []
+
+
+def test_the_next_epoch_begins_with_nothing_of_the_last(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 2, checksum=77))
+    hear(opened, Ended(SESSION, 2, 77, {}))
+    take(opened, 2)
+    take(opened, 0)
+    assert said(opened.handle(Go(1))) == [Open(1, 4, 9, 1, None)]
+    assert (opened.received, opened.taken, opened.ready, opened.finished) == (0, 0, None, False)
+
+
+def test_an_element_that_failed_comes_in_its_place(opened: ClientSession) -> None:
+    error = InvalidArgumentError("bad")
+    hear(opened, Deliver(SESSION, 0, 1, None, 0, to_data(error)))
+    assert opened.ready is not None
+    assert repr(opened.ready.error) == repr(error)
+    take(opened)
+    assert opened.taken == 1
+
+
+def test_a_registration_that_is_refused_is_an_error(session: ClientSession) -> None:
+    hear(session, Refused(to_data(InvalidArgumentError("another's")), "another"))
+    assert session.refused is None
+    hear(session, Refused(to_data(InvalidArgumentError("ours")), "key"))
+    assert isinstance(session.refused, InvalidArgumentError)
+
+
+def test_why_it_waits_is_known_until_something_comes(opened: ClientSession) -> None:
+    hear(opened, Waiting(SESSION, "there is no worker"))
+    assert opened.waiting == "there is no worker"
+    hear(opened, deliver(0, 1))
+    assert opened.waiting == ""
+
+
+def test_closing_names_the_job_and_the_generation(opened: ClientSession) -> None:
+    assert said(opened.close()) == [Close(4, 9)]
+    assert ClientSession(hello=HELLO, register=REGISTER, generation=9).close() == []

@@ -18,6 +18,7 @@ elements' shapes, whose products are the differences of `rows`.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidArgumentError, MalformedMessage
-from .spec import DType, as_dtype, dtype_name
+from .spec import DType, dtype_name
 
 __all__ = ["Arena", "Column", "Layout", "aligned", "column_of", "layout_of"]
 
@@ -39,6 +40,9 @@ MAX_RANK = 32
 MAX_ITEMS = 1 << 48
 _I64 = np.dtype(np.int64)
 _U8 = np.dtype(np.uint8)
+_NUMBERS = {np.dtype(code).str for code in "?bBhHiIlLqQefdgFDG"}
+#: What a column can be of, by its name in messages. NumPy's own reader of names takes far more.
+_DTYPES: dict[str, DType] = {"bytes": bytes} | {name: np.dtype(name) for name in _NUMBERS}
 
 
 def aligned(size: int) -> int:
@@ -81,12 +85,11 @@ class Layout:
         """Back from `to_data`; what cannot be is refused."""
         try:
             name, rank, values, splits, rows = data
-            layout = cls(as_dtype(name), rank, tuple(values), splits, rows)
-            native = isinstance(name, str) and (layout.dtype is bytes or np.dtype(name).isnative)
-        except (TypeError, ValueError) as error:
-            raise MalformedMessage(f"a column that is none: {data!r}") from error
-        if not native or not layout._is_a_form():
-            raise MalformedMessage(f"a column of no form that there is: {data!r}")
+            layout = cls(_DTYPES[name], rank, tuple(values), splits, rows)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MalformedMessage(f"a column that is none: {reprlib.repr(data)}") from error
+        if not layout._is_a_form():
+            raise MalformedMessage(f"a column of no form that there is: {reprlib.repr(data)}")
         return layout
 
     def _is_a_form(self) -> bool:
@@ -119,7 +122,10 @@ class Arena:
         size = dtype.itemsize * math.prod(shape)
         if self.used + size > self.buffer.nbytes:
             raise MalformedMessage(f"a buffer of {self.buffer.nbytes} bytes is too short for its columns")
-        piece = self.buffer[self.used : self.used + size].view(dtype).reshape(shape)
+        try:
+            piece = self.buffer[self.used : self.used + size].view(dtype).reshape(shape)
+        except ValueError as error:  # no bytes, but lengths beyond what NumPy can count
+            raise MalformedMessage(f"an array that cannot be: {error}") from error
         self.used += aligned(size)
         return piece
 

@@ -175,9 +175,16 @@ def to_data(error: HeadraceError) -> dict[str, Any]:
 def from_data(data: dict[str, Any]) -> HeadraceError:
     """The error that `to_data` described; a class that we do not know becomes HeadraceError.
 
+    Raises:
+        MalformedMessage: data that describe no error, or one that could not be shown.
+
     >>> from_data(to_data(DataLossError("a.tfrecord", "cut", 12)))
     DataLossError('a.tfrecord', 'cut', 12)
     """
-    error = _kinds().get(data["kind"], HeadraceError)(*data["args"])
-    error.where = data["where"]
+    try:
+        error = _kinds().get(data["kind"], HeadraceError)(*data["args"])
+        error.where = data["where"]
+        str(error)
+    except Exception as trouble:
+        raise MalformedMessage(f"an error that is none: {type(trouble).__name__}: {trouble}") from trouble
     return error

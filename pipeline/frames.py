@@ -6,6 +6,7 @@ buffers. Limits and field types are checked here, and nowhere else.
 
 from __future__ import annotations
 
+import reprlib
 import types
 from collections.abc import Sequence
 from dataclasses import fields
@@ -21,11 +22,11 @@ __all__ = ["Buffer", "from_frames", "to_frames"]
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 
 MESSAGE_BYTES = 1 << 20
-FRAME_BYTES = 64 << 20
 #: One decoded element may be larger than what control frames may: 256 MiB, plus its bounds.
 BLOCK_BYTES = 320 << 20
 FRAMES = 8
-DEPTH = 32
+#: The structure of an element, which may nest 64 levels, takes two lists a level.
+DEPTH = 160
 ITEMS = 100_000
 
 
@@ -59,15 +60,29 @@ def from_frames(frames: Sequence[Buffer]) -> tuple[Message, list[Buffer]]:
             max_array_len=ITEMS,
             max_map_len=ITEMS,
             max_ext_len=0,
+            ext_hook=_no_extension,  # is asked about empty ones
         )
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise MalformedMessage(f"not MessagePack: {error}") from error
+    if _deeper(data, DEPTH):
+        raise MalformedMessage(f"a message nested deeper than {DEPTH}")
     return _message(data), list(frames[1:])
+
+
+def _deeper(data: Any, levels: int) -> bool:
+    """Whether plain data nests more than so many levels."""
+    if isinstance(data, dict):
+        return not levels or any(_deeper(each, levels - 1) for each in data.values())
+    return isinstance(data, list) and (not levels or any(_deeper(each, levels - 1) for each in data))
+
+
+def _no_extension(code: int, _: bytes) -> Any:
+    raise ValueError(f"extension type {code}: there is none here")
 
 
 def _message(data: Any) -> Message:
     if not isinstance(data, list) or not data or not isinstance(data[0], str) or data[0] not in MESSAGES:
-        raise MalformedMessage(f"no message of ours: {str(data)[:80]}")
+        raise MalformedMessage(f"no message of ours: {reprlib.repr(data)}")
     kind, given = MESSAGES[data[0]], data[1:]
     hints = _HINTS[data[0]]
     if len(given) != len(hints):
@@ -99,6 +114,10 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         kinds = get_args(hint)
         if isinstance(value, list) and len(value) == len(kinds):
             return tuple(_checked(v, k, where) for v, k in zip(value, kinds, strict=True))
+    elif origin is dict:
+        if isinstance(value, dict):
+            name, kind = get_args(hint)
+            return {_checked(k, name, where): _checked(v, kind, where) for k, v in value.items()}
     elif (type(value) is (origin or hint)) or (hint is float and type(value) is int):
         return value
     raise MalformedMessage(f"a field of {where} is {type(value).__name__}, not {hint}")

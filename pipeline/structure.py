@@ -92,10 +92,12 @@ class Structure:
 
     @classmethod
     def _from_data(cls, data: Sequence[Any], depth: int) -> Structure:
+        if depth < 0:
+            raise ValueError(f"it nests deeper than {_DEEPEST}")
         kind, keys, parts, type_ = data
         found = cls(kind, tuple(keys), tuple(cls._from_data(part, depth - 1) for part in parts), type_)
         counts = {"leaf": (0, 0), "tuple": (0, len(parts)), "dict": (len(parts),) * 2, "named": (len(parts),) * 2}
-        if counts.get(kind) != (len(found.keys), len(found.parts)) or depth < 0:
+        if counts.get(kind) != (len(found.keys), len(found.parts)):
             raise ValueError(f"kind {kind!r} with {len(found.keys)} keys and {len(found.parts)} parts")
         if not isinstance(type_, str) or not all(isinstance(key, str | int) for key in found.keys):
             raise TypeError("names that are no text")

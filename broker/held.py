@@ -15,6 +15,10 @@ from ..pipeline.work import Work
 __all__ = ["NotKept", "Origins", "found", "keep", "needed", "recovery"]
 
 
+#: The most elements that one lease computes again.
+PART = 8192
+
+
 class NotKept(Exception):  # noqa: N818  (no error: a checkpoint is put off)
     """An operator holds something made of several elements, which cannot be computed again by itself."""
 
@@ -81,10 +85,16 @@ def recovery(state: Any) -> list[Work]:
         for origin, offset in _unpack(data).tolist():
             wanted[origin][1].append(offset)
     return [
-        Work(work.segment, origin, min(offsets), max(offsets) + 1, work.path, only=tuple(sorted(offsets)))
+        Work(work.segment, origin, part[0], part[-1] + 1, work.path, only=part)
         for origin, (work, offsets) in wanted.items()
-        if offsets
+        for part in _parts(sorted(set(offsets)))
     ]
+
+
+def _parts(offsets: list[int]) -> Iterator[tuple[int, ...]]:
+    """So many at a time that a lease fits into a message, and that several workers have something of it."""
+    for first in range(0, len(offsets), PART):
+        yield tuple(offsets[first : first + PART])
 
 
 def found(data: dict[str, Any], handles: dict[tuple[int, int], int]) -> Handles:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..pipeline.feeds import Job
-from ..pipeline.operators.protocol import Operator, Signal, State
+from ..pipeline.operators.protocol import Failed, Operator, Signal, State
 from ..pipeline.store import Store
 from ..pipeline.work import Work
 from .held import NotKept
@@ -20,13 +18,20 @@ __all__ = ["Recovered", "RecoveryFeed"]
 class Recovered(Operator):
     """Stands for the operators while what they held is computed again."""
 
-    def __init__(self, stream: LaneStream, store: Store) -> None:
-        self.stream, self.store = stream, store
+    def __init__(self, stream: LaneStream, store: Store, wanted: int) -> None:
+        self.stream, self.store, self.wanted = stream, store, wanted
         self.handles: dict[tuple[int, int], int] = {}
 
+    @property
+    def complete(self) -> bool:
+        """Whether all elements came again; they do not where a file changed or a function is not deterministic."""
+        return len(self.handles) == self.wanted
+
     def pull(self, limit: int) -> Any:
-        """Collect; END when all is there."""
-        while isinstance(got := self.stream.pull(limit), np.ndarray):
+        """Collect; END when all is there that came."""
+        while not isinstance(got := self.stream.pull(limit), Signal):
+            if isinstance(got, Failed):
+                continue
             for (origin, offset), handle in zip(self.store.identities(got).tolist(), got.tolist(), strict=True):
                 self.handles[origin, offset] = handle
         return got

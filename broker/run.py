@@ -90,7 +90,7 @@ class Run:
         self.checksum, self.state = state["checksum"], state
         works = recovery(state["operator"])
         stream = self._stream(RecoveryFeed(works), 0)
-        self.operator = Recovered(stream, self.store)
+        self.operator = Recovered(stream, self.store, sum(len(each.only or ()) for each in works))
 
     def _settings(self) -> Settings:
         return Settings(
@@ -197,14 +197,19 @@ class Run:
                     got = got[alike:]
 
     def _finish(self) -> None:
+        """The epoch's end, or that of computing again what a checkpoint held: without all of it, from the start."""
         if not isinstance(self.operator, Recovered) or self.state is None:
             self.operator.close()
             self.ended = True
             return
-        handles, state = self.operator.handles, self.state["operator"]
-        self.operator.close()
+        recovered, state = self.operator, self.state["operator"]
+        recovered.close()
+        if not recovered.complete:
+            self.store, self.outbox = Store(), Outbox()
+            self.checksum = self.checkpoint_cursor = 0
         self.operator, self.state = build(self.graph, self._settings()), None
-        self.operator.restore(state, lambda data: found(data, handles))
+        if recovered.complete:
+            self.operator.restore(state, lambda data: found(data, recovered.handles))
 
     def _limit(self, room: int) -> int:
         return max(1, min(room, 1024, int(self.limits.parcel_bytes / self.each_bytes) if self.each_bytes else 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -39,11 +38,8 @@ def coordinator() -> Iterator[Coordinator]:
 
 def leased(actions: Sequence[Action]) -> list[tuple[str, int]]:
     """Who was sent which split."""
-    return [(each.worker, each.message.split) for each in actions if is_lease(each)]
-
-
-def is_lease(action: Any) -> bool:
-    return isinstance(action, Send) and isinstance(action.message, Lease)
+    sent = [each for each in actions if isinstance(each, Send)]
+    return [(each.worker, each.message.split) for each in sent if isinstance(each.message, Lease)]
 
 
 def lease_of(actions: Sequence[Action]) -> Lease:

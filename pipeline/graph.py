@@ -5,16 +5,17 @@ A server decodes the outline alone: it never unpickles a function nor reads an a
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgpack
 import numpy as np
 
-from . import nodes
+from . import nodes, spec
 from .blobs import Blobs, outline
-from .errors import FailedPreconditionError, FunctionError, HeadraceError, MalformedMessage
+from .errors import FailedPreconditionError, FunctionError, HeadraceError, InvalidArgumentError, MalformedMessage
 from .functions import UserFunction, load_function, ship_function
 from .nodes import Node
 from .spec import as_dtype, dtype_name
@@ -27,15 +28,23 @@ _KINDS: dict[str, type[Node]] = {
     for name, kind in vars(nodes).items()
     if isinstance(kind, type) and issubclass(kind, Node) and kind is not Node
 }
+#: How many operators may lie on one another; each takes three levels of MessagePack, which writes 511 of them.
+HEIGHT = 128
+#: The types of each node's fields.
+_HINTS = {name: get_type_hints(kind, vars(spec) | vars(nodes)) for name, kind in _KINDS.items()}
 
 
 def encode(node: Node, blobs: Blobs) -> bytes:
     """A resolved graph as bytes; its functions and arrays are put among the blobs.
 
     Raises:
-        InvalidArgumentError: a function that cannot be pickled.
+        InvalidArgumentError: a function that cannot be pickled, or more operators on one another than can travel.
         ResourceExhaustedError: an array over the budget.
     """
+    if node.height > HEIGHT:
+        raise InvalidArgumentError(
+            f"{node.height} operators on one another, {HEIGHT} are the most: do more in each function"
+        )
     return bytes(msgpack.packb(_node_data(node, blobs)))
 
 
@@ -80,16 +89,33 @@ def decode_outline(data: bytes) -> Node:
 
 def _decode(data: bytes, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Node:
     try:
-        return _node(msgpack.unpackb(data), function, array)
+        node = _node(msgpack.unpackb(data), function, array)
+        if node.height > HEIGHT:
+            raise MalformedMessage(f"a graph of {node.height} operators on one another: {HEIGHT} are the most")
     except HeadraceError:
         raise
     except Exception as error:
         raise MalformedMessage(f"not a graph: {type(error).__name__}: {error}") from error
+    return node
 
 
 def _node(data: Any, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Node:
     name, values = data
-    return _KINDS[name](**{key: _value(value, function, array) for key, value in values.items()})
+    given = {key: _value(value, function, array) for key, value in values.items()}
+    for key, value in given.items():
+        if not _fits(value, _HINTS[name][key]):
+            raise MalformedMessage(f"a {name} whose {key} is {type(value).__name__}")
+    return _KINDS[name](**given)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a field may have this value."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any or origin in (types.UnionType, Union):
+        return hint is Any or any(_fits(value, each) for each in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(each, inner[0]) for each in value)
+    return value is bytes if origin is type else isinstance(value, origin or hint)
 
 
 def _value(data: Any, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Any:

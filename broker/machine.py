@@ -223,7 +223,7 @@ class Broker:
 
     def _next(self, peer: str, message: Next) -> Iterator[Action]:
         talk = self.conversations.get(message.session[2])
-        if talk is None or message.session[1] != self.incarnation:
+        if talk is None:
             yield Reply(peer, Stale(self.incarnation))
             return
         if not self._current(talk, message.session):
@@ -253,6 +253,8 @@ class Broker:
     def _pump(self, job: int) -> Iterator[Action]:
         """Move a run as far as it goes."""
         run, talk = self.runs[job], self.conversations.get(job)
+        if run.ended and talk is not None and talk.ended_told and not run.outbox.parcels:
+            return
         if talk is not None:
             run.produce(talk.until)
             run.checkpoint(self.now)

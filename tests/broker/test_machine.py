@@ -210,7 +210,19 @@ def test_opening_twice_changes_nothing(house: House) -> None:
     assert len(house.facts) == count
 
 
-@pytest.mark.parametrize("stale", [Next((9, 7, 1, 0), 0, 0, 4), Open(7, 1, 9, 0), Open(1, 99, 9, 0)])
+def test_late_words_of_a_client_that_has_moved_on_are_not_answered(house: House) -> None:
+    house.open()
+    for late in ((9, 0, 1, 0), (8, 1, 1, 0), (9, 1, 1, 7)):
+        assert house.say(Next(late, 5, 5, until=9)) == []
+    assert house.broker.book.jobs[1].acknowledged == 0
+
+
+def test_a_client_of_a_former_incarnation_is_told_to_begin_again(house: House) -> None:
+    house.say(REGISTER)
+    assert house.say(Next((9, 0, 1, 0), 5, 5, until=9)) == [Stale(1)]
+
+
+@pytest.mark.parametrize("stale", [Next((9, 1, 99, 0), 0, 0, 4), Open(7, 1, 9, 0), Open(1, 99, 9, 0)])
 def test_words_for_another_incarnation_or_job_are_stale(house: House, stale: Message) -> None:
     house.open()
     assert house.say(stale) == [Stale(1)]

@@ -24,6 +24,7 @@ from headrace.client.machine import ClientSession, Go, Parcel, Take
 from headrace.client.machine import Received as ClientReceived
 from headrace.client.machine import Tick as ClientTick
 from headrace.pipeline.dataset import Dataset
+from headrace.pipeline.errors import PoisonError
 from headrace.pipeline.messages import Hello, Message, Register
 from headrace.pipeline.nodes import Node
 from headrace.pipeline.orders import Scan, Scanned
@@ -31,7 +32,7 @@ from headrace.pipeline.pieces import block_from, payload_from, piece_buffers
 from headrace.pipeline.records import scan_records
 from headrace.pipeline.segment import execute, segment_of
 from headrace.pipeline.work import Appetite, Piece, Work
-from headrace.server import Dead, End, From, Journal, Look, Server, Tick, To
+from headrace.server import Dead, End, Examine, From, Journal, Look, Seen, Server, Tick, To
 from headrace.workers.machine import Begin, Drop, Learn, Produced, Say, WorkerSession
 from headrace.workers.machine import Received as WorkerReceived
 from headrace.workers.machine import Tick as WorkerTick
@@ -45,6 +46,10 @@ CUT_BYTES = 60
 
 class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
     """A promise was broken: another element than expected, one missing, one twice, or no progress."""
+
+
+class Killed(BaseException):
+    """A worker's process ended while it was executing an element: split and position."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,11 @@ def plain(element: Any) -> Any:
     return (str(array.dtype), array.shape, content)
 
 
+def in_short(error: Exception) -> str:
+    """Kind and first line; of poison the kind, for in process nobody dies of it."""
+    return "PoisonError" if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
 @lru_cache(maxsize=64)
 def reference(dataset: Dataset, epoch: int) -> list[Any]:
     """What the in-process run gives."""
@@ -86,7 +96,7 @@ def reference(dataset: Dataset, epoch: int) -> list[Any]:
         except StopIteration:
             return found
         except Exception as error:
-            found.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+            found.append(in_short(error))
 
 
 def cuts(scan: Scan) -> tuple[int | None, ...]:
@@ -108,6 +118,7 @@ class SimulatedWorker:
     appetite: Appetite
     pieces: dict[int, Iterator[Piece]] = field(default_factory=dict)
     works: dict[int, Work] = field(default_factory=dict)
+    deadly: frozenset[int] = frozenset()
     buffers: dict[int, Any] = field(default_factory=dict)
     stopped_until: float = 0.0
     turns: int = 0  #: Numbers its turns, so that a message can bring the next one forward.
@@ -120,7 +131,13 @@ class SimulatedWorker:
         payload = payload_from(lease.layout, buffers) if lease.layout is not None else None
         segment = segment_of(self.graph, work.segment)
         self.works[lease.split] = work
-        self.pieces[lease.split] = execute(segment, work, payload, self.seed, lease.epoch, self.appetite)
+        poison = {each.position for each in work.poison}
+
+        def watch(position: int) -> None:
+            if position in self.deadly and position not in poison:
+                raise Killed(lease.split, position)
+
+        self.pieces[lease.split] = execute(segment, work, payload, self.seed, lease.epoch, self.appetite, watch)
 
 
 @dataclass
@@ -154,10 +171,11 @@ class Cluster:
         session: type[ClientSession] = ClientSession,
         think_s: float = 0.03,
         calm_after_s: float = 30.0,
+        deadly: frozenset[int] = frozenset(),
     ) -> None:
         self.random = random.Random(seed)
         self.faults, self.limits, self.epochs = faults or Faults(), limits or Limits(), epochs
-        self.calm_after_s = calm_after_s
+        self.calm_after_s, self.deadly, self.killings = calm_after_s, deadly, 0
         self.piece, self.slots, self.window, self.think_s = piece, slots, window, think_s
         self.new_server, self.new_session = server, session
         self.graph, self.seed = dataset.resolved, dataset.seed
@@ -226,6 +244,8 @@ class Cluster:
             worker.stopped_until = self.now
         self.wait(8.0)
         self.check_nothing_is_left()
+        while self.loop.session.job is None:
+            self.wait(0.1)  # it is asking anew, because an echo was answered that it is not known
         self.say(self.loop, self.loop.session.close())
         self.loop.closed = True
         self.wait(3.0)
@@ -316,6 +336,8 @@ class Cluster:
                 self.at(0.01, lambda: self.tell_server(Scanned(scan.job, scan.path, cuts(scan))))
             case End(peer, _):
                 self.crash_worker(peer)
+            case Examine(peer):
+                self.at(0.01, lambda: self.tell_server(Seen(peer)))
 
     # Workers.
 
@@ -323,13 +345,15 @@ class Cluster:
         name = f"worker-{next(self.names)}"
         hello = Hello("worker", name, 0, {})
         appetite = Appetite(elements=self.piece, seconds=1e9)
-        self.workers[name] = SimulatedWorker(WorkerSession(hello=hello), self.graph, self.seed, appetite)
+        self.workers[name] = SimulatedWorker(
+            WorkerSession(hello=hello), self.graph, self.seed, appetite, deadly=self.deadly
+        )
         self.work(name, 0)
 
-    def crash_worker(self, name: str) -> None:
+    def crash_worker(self, name: str, executing: tuple[int, int] | None = None) -> None:
         if self.workers.pop(name, None) is not None:
             self.crashes += 1
-            self.at(0.05, lambda: self.tell_server(Dead(name)))
+            self.at(0.05, lambda: self.tell_server(Dead(name, executing)))
             self.at(self.random.uniform(0.0, 0.5), self.start_worker)
 
     def work(self, name: str, turn: int) -> None:
@@ -346,7 +370,12 @@ class Cluster:
             split = worker.session.choose()
             if split is not None:
                 attempt = worker.session.held[split].lease.attempt
-                piece = next(worker.pieces[split])
+                try:
+                    piece = next(worker.pieces[split])
+                except Killed as death:
+                    self.killings += 1
+                    self.crash_worker(name, death.args)
+                    return
                 self.act(name, worker, worker.session.handle(Produced(split, attempt, piece)), None)
         worker.idle = not worker.inbox and worker.session.choose() is None
         self.next_turn(name, worker, 0.3 if worker.idle else 0.02)
@@ -430,7 +459,7 @@ class Cluster:
         if (loop.epoch, loop.cursor) != (epoch, number) and (loop.epoch == epoch or number > self.seen[epoch]):
             raise Lost(f"epoch {epoch}: element {number} came, {loop.cursor} was next, {self.seen} were seen")
         if parcel.error is not None:
-            value: Any = f"{type(parcel.error).__name__}: {parcel.error}".partition("\n")[0]
+            value: Any = in_short(parcel.error)
         else:
             assert parcel.layout is not None
             value = plain(block_from(parcel.layout, parcel.buffer).element(parcel.skip))

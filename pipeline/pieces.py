@@ -27,7 +27,7 @@ def piece_buffers(piece: Piece, work: Work) -> list[Any]:
 def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
     """The piece that a worker sent; MalformedMessage where its parts do not fit one another."""
     piece = Piece(message.first, message.next, last=message.last)
-    if message.next < message.first:
+    if not 0 <= message.first <= message.next < 1 << 63:
         raise MalformedMessage(f"a piece from {message.first} to {message.next}")
     if message.error is not None:
         piece.error = from_data(message.error)
@@ -35,12 +35,21 @@ def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
         if len(buffers) != (2 if work.origin else 3):
             raise MalformedMessage(f"a piece with {len(buffers)} buffers")
         piece.block = block_from(message.layout, buffers[0])
-        piece.positions = _numbers(buffers[1], np.int64, piece.block.rows)
+        piece.positions = _positions(buffers[1], piece)
         if work.origin:
             piece.identities = identities(work.origin, piece.positions)
         else:
             piece.identities = _numbers(buffers[2], np.uint64, 2 * piece.block.rows).reshape(-1, 2)
     return piece
+
+
+def _positions(buffer: Any, piece: Piece) -> npt.NDArray[Any]:
+    """Where each element begins: in order, within the piece."""
+    assert piece.block is not None, "a block has positions"
+    found = _numbers(buffer, np.int64, piece.block.rows)
+    if not len(found) or found[0] < piece.first or found[-1] >= piece.next or (found[1:] < found[:-1]).any():
+        raise MalformedMessage(f"elements that are none of a piece from {piece.first} to {piece.next}")
+    return found
 
 
 def block_from(layout: list[Any], buffer: Any) -> Block:
@@ -60,7 +69,9 @@ def payload_buffers(payload: Payload) -> list[Any]:
 
 
 def payload_from(layout: list[Any], buffers: Sequence[Any]) -> Payload:
-    """Elements that were handed along."""
+    """Elements that were handed along; MalformedMessage where the parts do not fit one another."""
+    if len(buffers) != 2:
+        raise MalformedMessage(f"elements handed along in {len(buffers)} buffers")
     block = block_from(layout, buffers[0])
     return Payload(block, _numbers(buffers[1], np.uint64, 2 * block.rows).reshape(-1, 2))
 

@@ -152,6 +152,117 @@ def test_bounds_that_lie_are_refused_or_stay_inside(data: st.DataObject) -> None
     assert len(list(found)) == block.rows
 
 
+@pytest.mark.parametrize(("first", "end"), [(-1, 5), (-5, -1), (0, 1 << 63), (1 << 63, 1 << 63)])
+def test_a_piece_of_positions_that_cannot_be_is_refused(first: int, end: int) -> None:
+    assert refused(Pieces(7, 1, first, end, False), []) == f"a piece from {first} to {end}"
+
+
+@pytest.mark.parametrize("at", [[9, 12], [10, 14], [12, 10], [-(2**63), 12], [10, 2**63 - 1]])
+def test_elements_outside_their_piece_or_out_of_order_are_refused(at: list[int]) -> None:
+    piece = piece_of(block_of(np.int64(1), np.int64(2)))
+    piece.positions = np.array(at)
+    assert refused(message_of(piece), piece_buffers(piece, WORK)) == "elements that are none of a piece from 10 to 14"
+
+
+def test_a_block_without_elements_is_refused() -> None:
+    layout = replace(block_of(()).layout, rows=0).to_data()
+    assert refused(Pieces(7, 1, 0, 5, False, layout), [b"", b""]).startswith("elements that are none")
+
+
+@pytest.mark.parametrize("change", [-8, -1, 1, 16])
+def test_identities_of_another_number_are_refused(change: int) -> None:
+    piece = piece_of(block_of(np.int64(1), np.int64(2)))
+    block, positions, who = (each.tobytes() for each in piece_buffers(piece, HANDED))
+    changed = who[:change] if change < 0 else who + bytes(change)
+    assert (
+        refused(message_of(piece), [block, positions, changed], HANDED) == f"{32 + change} bytes where 4 numbers belong"
+    )
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["<i4", 1, [1 << 62, 0], None, None],
+        ["<i4", 1, [1 << 63, 0], None, None],
+        ["<i4", 2, [1 << 40, 1 << 40, 0], None, None],
+        ["<i4", 1, [2, 1 << 70], None, None],
+        ["<i4", 33, [2] + [0] * 33, None, None],
+        ["<i4", 0, [3], None, None],
+        ["<i4", 0, [0], None, None],
+        ["i4,,", 0, [2], None, None],
+        ["bytes", 0, [64], 1, None],
+        ["bytes", 0, [64], 1 << 62, None],
+        ["<i4", 1, [0], None, 1 << 62],
+        ["<i4", 32, [0], None, 3],
+        [["<i4"], 0, [2], None, None],
+        [[[[[[[[[[]]]]]]]]]],
+    ],
+    ids=repr,
+)
+def test_a_layout_of_what_cannot_lie_in_the_buffer_is_refused(column: Any) -> None:
+    positions = np.arange(2).tobytes()
+    refused(Pieces(7, 1, 0, 2, False, [["leaf", [], [], ""], 2, [column]]), [bytes(128), positions])
+
+
+LAYOUT_VALUES = st.recursive(
+    st.sampled_from(["leaf", "tuple", "dict", "named", "", "bytes", "<i8", "<f4", "|b1", None, 1.5, b"x"])
+    | st.integers(-2, 3)
+    | st.sampled_from([1 << 20, 1 << 48, 1 << 62, (1 << 64) - 1]),
+    lambda inner: st.lists(inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(st.lists(LAYOUT_VALUES, max_size=4), st.lists(st.binary(max_size=200), max_size=3))
+def test_whatever_a_layout_is_it_is_read_or_refused(layout: list[Any], buffers: list[bytes]) -> None:
+    for read in (
+        lambda: piece_from(Pieces(7, 1, 0, 2, False, layout), buffers, WORK),
+        lambda: payload_from(layout, buffers),
+    ):
+        try:
+            read()
+        except MalformedMessage:
+            continue
+
+
+@given(st.data())
+def test_a_layout_that_is_changed_in_one_place_is_read_or_refused(data: st.DataObject) -> None:
+    elements = data.draw(st.sampled_from(ELEMENTS))
+    piece = piece_of(block_of(*elements))
+    assert piece.block is not None
+    message = message_of(piece)
+    place: Any = message.layout
+    while data.draw(st.booleans()) and any(inner := [each for each in place if isinstance(each, list) and each]):
+        place = data.draw(st.sampled_from(inner))
+    place[data.draw(st.integers(0, len(place) - 1))] = data.draw(LAYOUT_VALUES)
+    try:
+        found = piece_from(message, piece_buffers(piece, WORK), WORK)
+    except MalformedMessage:
+        return
+    assert found.block is not None
+    assert len(list(found.block)) == found.block.rows
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_payload_with_another_number_of_buffers_is_refused(count: int) -> None:
+    block = block_of(np.int64(1))
+    with pytest.raises(MalformedMessage, match=f"in {count} buffers"):
+        payload_from(block.layout.to_data(), [block.buffer, np.zeros((1, 2), np.uint64), b""][:count])
+
+
+@pytest.mark.parametrize("shift", range(1, 8))
+def test_positions_and_identities_need_not_be_aligned(shift: int) -> None:
+    piece = piece_of(block_of((np.float64(1), b"x"), (np.float64(2), b"yy")))
+    shifted = [
+        memoryview(bytes(shift) + np.ascontiguousarray(each).tobytes())[shift:] for each in piece_buffers(piece, HANDED)
+    ]
+    found = piece_from(message_of(piece), shifted, HANDED)
+    assert found.block is not None
+    assert list(found.block) == [(1.0, b"x"), (2.0, b"yy")]
+    np.testing.assert_array_equal(found.positions, piece.positions)
+    np.testing.assert_array_equal(found.identities, piece.identities)
+
+
 @pytest.mark.parametrize("error", [{}, {"kind": "x"}, {"kind": [], "args": [], "where": None}, {"kind": 1, "args": 2}])
 def test_an_error_that_is_none_is_refused(error: dict[str, Any]) -> None:
     assert refused(Pieces(7, 1, 0, 1, False, None, error), []).startswith("an error that is none")

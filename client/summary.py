@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+import numpy as np
+
+from ..pipeline.structure import flatten_as_is
+
 __all__ = ["Summary"]
 
 
@@ -74,7 +78,7 @@ class Summary:
 
 
 def _length(delivered: Any) -> int:
-    """How many elements a batch holds: the first dimension of its first component."""
-    while isinstance(delivered, tuple | dict):
-        delivered = next(iter(delivered.values() if isinstance(delivered, dict) else delivered))
-    return len(delivered) if getattr(delivered, "ndim", 0) else 1
+    """How many elements a batch holds: the first dimension of its first component; 1 where it has none."""
+    components, _ = flatten_as_is(delivered)
+    shape = np.shape(components[0]) if components else ()
+    return shape[0] if shape else 1

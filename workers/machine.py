@@ -228,10 +228,10 @@ class WorkerSession:
                 held.sent_at = self.now
                 for piece in held.unacknowledged:
                     yield self._say(held, piece)
-        for job in sorted({held.lease.job for held in self.held.values()} - self.known):
-            if self.now - self.asked_at >= self.resend_s:
-                self.asked_at = self.now
-                yield Say(WhatIs(job))
+        unknown = sorted({held.lease.job for held in self.held.values()} - self.known)
+        if unknown and self.now - self.asked_at >= self.resend_s:
+            self.asked_at = self.now
+            yield from (Say(WhatIs(job)) for job in unknown)
 
     def _beat(self) -> Iterator[Action]:
         self.beat_at = self.now

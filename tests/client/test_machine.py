@@ -186,6 +186,57 @@ def test_a_server_that_came_back_is_asked_for_what_is_lacking(opened: ClientSess
     assert opened.ready.first + opened.ready.skip == 1
 
 
+def test_word_of_a_former_server_changes_nothing(opened: ClientSession) -> None:
+    hear(opened, Welcome(2, 1.0))
+    assert hear(opened, Welcome(1, 1.0)) == []
+    assert hear(opened, Opened(SESSION, 0)) == []
+    assert (opened.welcomed, opened.job, opened.session) == (2, None, None)
+
+
+def test_a_server_that_came_back_does_not_make_the_loop_take_twice(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 3, checksum=5))
+    take(opened)
+    newer = (9, 2, 4, 0)
+    for message in (Stale(2), Welcome(2, 1.0), Registered("key", 4), Opened(newer, 3)):
+        hear(opened, message)
+    hear(opened, deliver(1, 3, checksum=6, session=newer))
+    hear(opened, Ended(newer, 4, 6, {}))
+    takes = []
+    while opened.ready is not None:
+        takes.append(opened.ready.first + opened.ready.skip)
+        take(opened)
+    assert takes == [1, 2, 3]
+    assert opened.finished
+
+
+def test_a_client_that_opens_at_the_end_of_an_epoch_has_no_checksum_to_compare(session: ClientSession) -> None:
+    session.handle(Go(0))
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened(SESSION, 30), Ended(SESSION, 30, 99, {})):
+        hear(session, message)
+    assert session.refused is None
+    assert session.finished
+
+
+def test_an_epoch_without_elements_ends_at_once(opened: ClientSession) -> None:
+    hear(opened, Ended(SESSION, 0, 0, {}))
+    assert opened.finished
+    assert take(opened, 0) == [], "there is nothing to acknowledge"
+
+
+def test_after_the_end_nothing_more_is_asked_for(opened: ClientSession) -> None:
+    hear(opened, Ended(SESSION, 0, 0, {}))
+    assert said(opened.handle(Tick(50.0))) == []
+
+
+def test_an_epoch_asked_for_by_number_is_opened_by_that_number_alone(session: ClientSession) -> None:
+    session.handle(Go(3))
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened((9, 1, 4, 2), 5)):
+        hear(session, message)
+    assert session.session is None
+    hear(session, Opened((9, 1, 4, 3), 0))
+    assert session.session == (9, 1, 4, 3)
+
+
 def test_silence_makes_it_ask_for_what_is_lacking_again(opened: ClientSession) -> None:
     hear(opened, deliver(0, 2))
     assert said(opened.handle(Tick(0.9))) == []

@@ -89,6 +89,15 @@ def test_a_program_that_does_not_come_is_asked_for_again(session: WorkerSession)
     assert [WhatIs(2) in said(session.handle(Tick(now))) for now in (1.5, 1.6, 3.0)] == [True, False, True]
 
 
+def test_programs_of_several_unknown_jobs_are_all_asked_for_again(session: WorkerSession) -> None:
+    for split, job in ((7, 2), (8, 3)):
+        session.handle(Received(replace(LEASE, split=split, job=job)))
+    asked = [each for each in said(session.handle(Tick(1.5))) if isinstance(each, WhatIs)]
+    assert asked == [WhatIs(2), WhatIs(3)], "one that is never answered must not keep the others from being asked"
+    session.handle(Received(replace(PROGRAM, job=2)))
+    assert [each for each in said(session.handle(Tick(3.0))) if isinstance(each, WhatIs)] == [WhatIs(3)]
+
+
 def test_the_most_downstream_work_comes_first_then_the_oldest(session: WorkerSession) -> None:
     for split, depth in ((3, 0), (4, 2), (5, 2)):
         session.handle(Received(replace(LEASE, split=split, depth=depth)))
@@ -182,6 +191,62 @@ def test_another_incarnation_of_the_server_ends_all_leases(session: WorkerSessio
 def test_a_worker_that_is_not_known_says_hello_again(session: WorkerSession) -> None:
     session.handle(Received(LEASE))
     assert said(session.handle(Received(Stale(2)))) == [HELLO]
+
+
+def test_a_worker_that_was_forgotten_drops_its_leases_once_it_is_welcome_again(session: WorkerSession) -> None:
+    for split in (7, 9):
+        session.handle(Received(replace(LEASE, split=split)))
+    session.handle(Received(Stale(1)))
+    assert session.handle(Received(Welcome(1, 1.0))) == [Drop(7), Drop(9)], "the same server gave them to others"
+    assert session.choose() is None
+    assert Begin(LEASE) in session.handle(Received(LEASE))
+
+
+def test_a_worker_that_is_not_known_is_silent_but_for_hello(session: WorkerSession) -> None:
+    session.handle(Received(LEASE))
+    session.handle(Produced(7, 1, piece(0, 2)))
+    session.handle(Received(Stale(2)))
+    assert [said(session.handle(Tick(now))) for now in (0.5, 1.0, 1.5, 2.0)] == [[], [HELLO], [], [HELLO]]
+
+
+def test_a_newer_attempt_begins_with_nothing_of_the_former(session: WorkerSession) -> None:
+    session.handle(Received(LEASE))
+    session.handle(Produced(7, 1, piece(0, 10)))
+    session.handle(Received(replace(LEASE, attempt=2, limit=1)))
+    assert session.choose() == 7, "what the former attempt sent does not count against its credit"
+    assert not [each for each in said(session.handle(Tick(5.0))) if isinstance(each, Pieces)]
+    session.handle(Received(Credit(7, 1, 10, 100, complete=True)))
+    assert session.choose() == 7, "word on a former attempt is not heard"
+
+
+def test_what_arrives_puts_off_saying_the_rest_again(session: WorkerSession) -> None:
+    session.handle(Received(LEASE))
+    for first in (0, 2):
+        session.handle(Produced(7, 1, piece(first, first + 2)))
+    session.handle(Tick(0.9))
+    session.handle(Received(Credit(7, 1, watermark=2, limit=100)))
+    assert not [each for each in said(session.handle(Tick(1.5))) if isinstance(each, Pieces)]
+    (again,) = [each for each in said(session.handle(Tick(2.0))) if isinstance(each, Pieces)]
+    assert (again.first, again.next) == (2, 4)
+
+
+def test_a_piece_that_arrived_in_part_is_kept(session: WorkerSession) -> None:
+    session.handle(Received(LEASE))
+    session.handle(Produced(7, 1, piece(0, 4)))
+    session.handle(Received(Credit(7, 1, watermark=2, limit=100)))
+    (again,) = [each for each in said(session.handle(Tick(2.0))) if isinstance(each, Pieces)]
+    assert (again.first, again.next) == (0, 4)
+
+
+def test_credit_is_overshot_by_one_block_only(session: WorkerSession) -> None:
+    block = piece(0, 1).nbytes
+    session.handle(Received(replace(LEASE, limit=2 * block + 1)))
+    computed = 0
+    while session.choose() is not None:
+        session.handle(Produced(7, 1, piece(computed, computed + 1)))
+        computed += 1
+    assert computed == 3
+    assert session.parked
 
 
 def test_heartbeats_name_what_is_held(session: WorkerSession) -> None:

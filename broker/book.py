@@ -16,6 +16,7 @@ class JobMade:
     key: str
     graph: bytes
     seed: int
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class JobEntry:
     key: str
     graph: bytes
     seed: int
+    folder: str = ""
     generation: int = -1
     epoch: int = -1
     acknowledged: int = 0
@@ -81,8 +83,8 @@ class Book:
     def apply(self, fact: Fact) -> None:
         """Let a fact be so."""
         match fact:
-            case JobMade(job, key, graph, seed):
-                self.jobs[job] = JobEntry(job, key, graph, seed)
+            case JobMade(job, key, graph, seed, folder):
+                self.jobs[job] = JobEntry(job, key, graph, seed, folder)
                 self.numbers[key] = self.last = job
             case EpochOpened(job, epoch, generation):
                 entry = self.jobs[job]

@@ -168,7 +168,7 @@ class Broker:
             except HeadraceError as error:
                 yield Reply(peer, Refused(to_data(error), message.key))
                 return
-            yield self._record(JobMade(self.book.last + 1, message.key, message.graph, message.seed))
+            yield self._record(JobMade(self.book.last + 1, message.key, message.graph, message.seed, message.folder))
         yield Reply(peer, Registered(message.key, self.book.numbers[message.key]))
 
     def _record(self, fact: Fact) -> Record:
@@ -208,6 +208,7 @@ class Broker:
         checkpoint = entry.checkpoint
         usable = checkpoint is not None and self._usable(checkpoint, cursor)
         run = Run(entry.number, entry.epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
+        run.folder = entry.folder
         run.start(checkpoint.state if checkpoint is not None and usable else None, cursor)
         run.checkpoint_at = self.now
         self.runs[entry.number] = run

@@ -63,6 +63,7 @@ class Run:
     seed: int
     limits: Limits
     splits: count[int]
+    folder: str = ""  #: In which relative file names are looked up.
     store: Store = field(default_factory=Store)
     outbox: Outbox = field(default_factory=Outbox)
     ledger: Ledger = field(default_factory=Ledger)
@@ -101,6 +102,7 @@ class Run:
             cut=self._cut,
             rows_each=lambda rows: max(1, min(self.limits.rows_each, rows // self.limits.splits_least)),
             buffer_bytes=buffer_bytes_of(self.graph) or BUFFER_BYTES,
+            folder=self.folder,
         )
 
     def _stream(self, feed: Feed | RecoveryFeed, depth: int) -> LaneStream:
@@ -192,9 +194,9 @@ class Run:
                 self._put(Parcel(self.outbox.produced, 1, None, got.error, self.checksum))
             else:
                 while len(got):  # elements of unlike structure travel apart
-                    alike = self.store.alike(got)
-                    self._deliver(got[:alike])
-                    got = got[alike:]
+                    count = self.store.together(got)
+                    self._deliver(got[:count])
+                    got = got[count:]
 
     def _finish(self) -> None:
         """The epoch's end, or that of computing again what a checkpoint held: without all of it, from the start."""

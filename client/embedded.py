@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from time import monotonic
 
 from ..pipeline.errors import InvalidArgumentError, ServiceError
 from ..pipeline.sockets import address_in, make_run_directory
@@ -52,6 +51,13 @@ def serve(
         raise InvalidArgumentError(
             f"workers is {workers}: it must be at least 1; without a service, iterate the dataset"
         )
+    for name, value, least in (
+        ("lease_s", lease_s, 0.1),
+        ("budget_bytes", budget_bytes, 1),
+        ("split_bytes", split_bytes, 1),
+    ):
+        if value < least:
+            raise InvalidArgumentError(f"{name} is {value}: it must be at least {least}")
     folder = make_run_directory()
     options = {"workers": workers, "lease-s": lease_s, "heartbeat-s": min(1.0, lease_s / 4)}
     options |= {"budget-bytes": budget_bytes, "split-bytes": split_bytes}
@@ -71,7 +77,7 @@ class Process:
         self.folder, self.owner = folder, os.getpid()
         lifeline, self._hold = os.pipe()
         self._ready, ready = os.pipe()
-        command = [sys.executable, "-m", "headrace", "server", f"--folder={folder}"]
+        command = [sys.executable, "-P", "-m", "headrace", "server", f"--folder={folder}"]
         command += [f"--lifeline={lifeline}", f"--ready={ready}", *options]
         # Functions import what the script could import; its own module goes along by value.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
@@ -90,9 +96,16 @@ class Process:
         os.close(self._ready)
         if told:
             return
-        status = self.process.poll()
+        status = self._status(1.0 if readable else 0.0)
         ended = f"it ended with status {status}" if status is not None else f"it said nothing for {START_S:.0f} s"
         raise ServiceError(f"the server did not start: {ended}; see what it printed above")
+
+    def _status(self, wait_s: float) -> int | None:
+        """How it ended, once that is known; None while it runs."""
+        try:
+            return self.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            return None
 
     @property
     def gone(self) -> str | None:
@@ -107,10 +120,9 @@ class Process:
         os.close(self._hold)
         self._hold = -1
         atexit.unregister(self.stop)
-        until = monotonic() + STOP_S
-        try:
-            self.process.wait(max(0.0, until - monotonic()))
-        except subprocess.TimeoutExpired:
+        # A process that was forked from this one holds the lifeline, too.
+        self.process.terminate()
+        if self._status(STOP_S) is None:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)

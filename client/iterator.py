@@ -161,9 +161,7 @@ class ServiceIterator(Iterator[Element]):
         if (how := self._server.gone) is not None:
             raise ServiceError(f"{how}: start the service again; what was delivered stays delivered")
         if silent_s > SILENCE_S:
-            raise ServiceError(
-                f"the server at {self._address} has not answered for {silent_s:.0f} s: is it stopped?"
-            )
+            raise ServiceError(f"the server at {self._address} has not answered for {silent_s:.0f} s: is it stopped?")
 
     def _hear(self, flags: int) -> None:
         while True:
@@ -195,6 +193,10 @@ class ServiceIterator(Iterator[Element]):
             self._closed = True
             self._say(self._session.close())
             self._socket.close(linger=100)
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self.close()
 
     def __enter__(self) -> Self:
         return self

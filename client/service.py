@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+from weakref import WeakSet
 
 import zmq
 
@@ -42,7 +43,7 @@ class Service:
         self.address = address
         self._blobs, self._owned = Blobs(blobs), owned
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._iterators: list[ServiceIterator] = []
+        self._iterators: WeakSet[ServiceIterator] = WeakSet()  # one that is dropped gives its job back
         self._closed = False
 
     def iterate(self, dataset: Dataset) -> ServiceIterator:
@@ -60,11 +61,11 @@ class Service:
         graph = encode(dataset.resolved, self._blobs)
         key = os.urandom(8).hex()
         hello = Hello("client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
-        register = Register(key, graph, dataset.seed)
+        register = Register(key, graph, dataset.seed, str(Path.cwd()))
         iterator = ServiceIterator(
             self._context, self.address, hello, register, self._owned, _window(dataset.node), _batches(dataset.node)
         )
-        self._iterators.append(iterator)
+        self._iterators.add(iterator)
         return iterator
 
     def close(self) -> None:
@@ -72,7 +73,7 @@ class Service:
         if self._closed:
             return
         self._closed = True
-        for iterator in self._iterators:
+        for iterator in list(self._iterators):
             iterator.close()
         self._owned.stop()
         self._context.term()

@@ -23,7 +23,7 @@ from .pipeline.kernels.compile import marker
 from .pipeline.messages import Message, Refused
 from .pipeline.orders import Scan, Scanned
 from .pipeline.records import scan_records
-from .pipeline.sockets import address_in, open_socket
+from .pipeline.sockets import address_in, open_socket, own
 from .server import Dead, End, Examine, From, Journal, Look, Seen, Server, Tick, To, Trouble
 from .workers.launcher import Launcher
 
@@ -144,7 +144,7 @@ def look(scan: Scan, every: int) -> Scanned:
         else:
             size = Path(scan.path).stat().st_size
             bounds = (*range(0, max(1, size), every), None)
-    except (HeadraceError, OSError):
+    except (HeadraceError, OSError, ValueError):
         bounds = (0, None)
     return Scanned(scan.job, scan.path, bounds)
 
@@ -159,6 +159,7 @@ def run(config: DaemonConfig) -> None:
     context = zmq.Context()
     socket = open_socket(context, zmq.ROUTER)
     address = address_in(config.folder)
+    own(config.folder)
     try:
         socket.bind(address)
     except zmq.ZMQError as error:

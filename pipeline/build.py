@@ -39,6 +39,7 @@ class Settings:
     cut: Callable[[Node, str], Sequence[int | None] | Signal]  #: Where a leaf's file may be cut; PENDING if not known.
     rows_each: Callable[[int], int]  #: From a leaf's rows to how many make one job.
     buffer_bytes: int = BUFFER_BYTES
+    folder: str = ""  #: In which relative file names are looked up.
 
 
 def buffer_bytes_of(node: Node) -> int | None:
@@ -68,7 +69,7 @@ def _feed(segment: Segment, to: Settings, passes: tuple[int, ...]) -> Feed:
     leaf = (segment.leaf.height,)
     if segment.input is not None:
         node, names = segment.leaf, build(segment.input, to, passes)
-        return FileFeed(segment.path, names, to.store, leaf, passes, lambda path: to.cut(node, path))
+        return FileFeed(segment.path, names, to.store, leaf, passes, lambda path: to.cut(node, path), to.folder)
     count = cardinality(segment.leaf)
     return RowFeed(segment.path, derive("leaf", list(leaf), list(passes)), count, to.rows_each(count))
 

@@ -36,7 +36,7 @@ class Options:
 
     #: What everything random is drawn from that has no seed of its own. Without it each Dataset draws one.
     seed: int | None = None
-    #: Bytes that all elements waiting in shuffles and batches may take; a shuffle that needs more is an error.
+    #: Bytes that the window of each shuffle may take; one that would need more, by its first elements, is an error.
     buffer_bytes: int | None = None
 
 

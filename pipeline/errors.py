@@ -168,8 +168,16 @@ def to_data(error: HeadraceError) -> dict[str, Any]:
     >>> to_data(DataLossError("a.tfrecord", "cut", 12))
     {'kind': 'DataLossError', 'args': ['a.tfrecord', 'cut', 12], 'where': None}
     """
-    args = [each[:TEXT_LIMIT] if isinstance(each, str) else each for each in error.args]
-    return {"kind": type(error).__name__, "args": args, "where": error.where}
+    known = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _kinds())
+    return {"kind": known, "args": [_plain(each) for each in error.args], "where": error.where}
+
+
+def _plain(argument: Any) -> Any:
+    """An error's argument as a message can hold it; a user may have put anything there."""
+    if argument is None or isinstance(argument, bool | int | float):
+        return argument if not isinstance(argument, int) or abs(argument) < 1 << 63 else str(argument)
+    text = str(argument)[:TEXT_LIMIT]
+    return text.encode("utf-8", "replace").decode()
 
 
 def from_data(data: dict[str, Any]) -> HeadraceError:

@@ -80,6 +80,7 @@ class FileFeed:
     leaf: tuple[int, ...]
     passes: tuple[int, ...]
     cut: Cut
+    folder: str = ""  #: In which relative names are looked up, whoever opens the file.
     file: tuple[str, int] | None = None  #: Path and origin of the file that is to be cut next.
     pieces: list[Work] = field(default_factory=list)
 
@@ -109,7 +110,7 @@ class FileFeed:
         self.store.release(handle)
         if not isinstance(name, bytes):
             return Failed(InvalidArgumentError(f"file names must be text, one an element, not {name!r}"))
-        path = os.fsdecode(name)
+        path = os.path.join(self.folder, os.fsdecode(name))  # noqa: PTH118  (a Path would change other names)
         origin = derive("file", list(self.leaf), list(self.passes), outer)
         self.store.paths[origin] = path
         return path, origin
@@ -153,7 +154,7 @@ class HandedFeed:
         got = self.rest if len(self.rest) else self.source.pull(self.size)
         if not isinstance(got, np.ndarray):
             return got
-        count = self.store.alike(got)
+        count = self.store.together(got)
         got, self.rest = got[:count], got[count:]
         each = self.store.nbytes_of(got) // len(got)
         self.size = max(1, min(HANDED_MOST, 2 * self.size, HANDED_BYTES // max(1, each)))

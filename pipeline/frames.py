@@ -25,6 +25,8 @@ MESSAGE_BYTES = 1 << 20
 #: One decoded element may be larger than what control frames may: 256 MiB, plus its bounds.
 BLOCK_BYTES = 320 << 20
 FRAMES = 8
+#: File names may hold bytes that are no text; Python carries them as lone surrogates, and so do we.
+_NAMES = "surrogateescape"
 #: The structure of an element, which may nest 64 levels, takes two lists a level.
 DEPTH = 160
 ITEMS = 100_000
@@ -38,7 +40,7 @@ def to_frames(message: Message, buffers: Sequence[Any] = ()) -> list[Any]:
     (Revoke(split=3, attempt=1), [])
     """
     data = [type(message).__name__, *(getattr(message, f.name) for f in fields(message))]
-    return [msgpack.packb(data), *buffers]
+    return [msgpack.packb(data, unicode_errors=_NAMES), *buffers]
 
 
 def from_frames(frames: Sequence[Buffer]) -> tuple[Message, list[Buffer]]:
@@ -57,6 +59,7 @@ def from_frames(frames: Sequence[Buffer]) -> tuple[Message, list[Buffer]]:
         data = msgpack.unpackb(
             frames[0],
             strict_map_key=True,
+            unicode_errors=_NAMES,
             max_array_len=ITEMS,
             max_map_len=ITEMS,
             max_ext_len=0,

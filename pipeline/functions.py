@@ -138,5 +138,6 @@ def _is_local(module: ModuleType) -> bool:
 @lru_cache(1 << 16)
 def _is_installed(file: str) -> bool:
     """Whether a module's file lies where packages are installed. A program has thousands, and they stay there."""
-    resolved = str(Path(file).resolve())
-    return resolved.startswith(_INSTALLED) or "site-packages" in resolved or "dist-packages" in resolved
+    resolved = Path(file).resolve()
+    known = any(resolved.is_relative_to(folder) for folder in _INSTALLED)
+    return known or not {"site-packages", "dist-packages"}.isdisjoint(resolved.parts)

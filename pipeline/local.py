@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ class LocalIterator(Iterator[Element]):
             cut=lambda leaf, path: (0, None),
             rows_each=lambda rows: max(1, rows),
             buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
+            folder=str(Path.cwd()),
         )
         self._operator: Operator = build(node, settings)
         self._ready: Iterator[Element] = iter(())

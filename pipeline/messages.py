@@ -92,6 +92,7 @@ class Register:
     key: str
     graph: bytes
     seed: int
+    folder: str = ""  #: In which relative file names are looked up: the client's own.
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from .readers import Chunk, read
 from .seeds import generators
 from .store import Identities
 from .structure import Structure, flatten, restack
-from .work import Appetite, Payload, Piece, Poison, Work, identities
+from .work import Appetite, Payload, Piece, Poison, Work, identities, size_of, too_large
 
 __all__ = ["Segment", "Watch", "execute", "segment_at", "segment_of"]
 
@@ -90,7 +90,7 @@ def execute(
     position = work.start
     for chunk in read(segment.leaf, work, payload):
         if chunk.error is not None:
-            yield Piece(position, chunk.next, error=_place(chunk.error, work, (work.origin, position), "reading"))
+            yield Piece(position, chunk.next, error=chunk.error)
         elif segment.steps or work.poison:
             yield from run.apply(chunk, position)
         else:
@@ -118,6 +118,8 @@ class _Run:
         """A chunk that no function looks at."""
         if not len(chunk.offsets):
             return Piece(first, chunk.next)
+        if error := too_large(chunk.block.nbytes):  # a chunk of so many bytes is one element
+            return Piece(first, chunk.next, error=_place(error, self.work, self._identities(chunk)[0], "reading"))
         return Piece(first, chunk.next, chunk.block, self._identities(chunk), chunk.offsets)
 
     def _identities(self, chunk: Chunk) -> Identities:
@@ -178,6 +180,8 @@ class _Run:
         if flat is None:
             flat = flatten(value)
             own(flat[0])
+        if large := too_large(sum(map(size_of, flat[0]))):
+            raise _place(large, self.work, who, self.calls[-1][0].function.name if self.calls else "reading")
         return flat
 
 

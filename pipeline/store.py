@@ -24,6 +24,8 @@ Handles = npt.NDArray[np.int64]
 Identities = npt.NDArray[np.uint64]
 
 ROW_BITS = MAX_ROWS.bit_length() - 1
+#: Elements that travel together take about so much at most, unless one alone takes more.
+TOGETHER_BYTES = 64 << 20
 _ROW_MASK = MAX_ROWS - 1
 #: Blocks smaller than this are not worth moving.
 _COMPACT_FROM = 64 << 10
@@ -112,6 +114,13 @@ class Store:
             return None
         expected = np.arange(len(handles), dtype=np.int64) + (number << ROW_BITS)
         return entry.block if np.array_equal(handles, expected) else None
+
+    def together(self, handles: Handles) -> int:
+        """How many of the first of these can travel as one block: alike, and not too much for a message."""
+        count = self.alike(handles)
+        while count > 1 and self.nbytes_of(handles[:count]) > TOGETHER_BYTES:
+            count //= 2
+        return count
 
     def alike(self, handles: Handles) -> int:
         """How many of the first of these can be gathered into one block: as many as have one structure and dtype."""

@@ -15,11 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from .blocks import Block
-from .errors import HeadraceError
+from .errors import HeadraceError, ResourceExhaustedError
 from .store import Identities
 
-__all__ = ["BEHIND", "Appetite", "Payload", "Piece", "Poison", "Work", "identities"]
+__all__ = [
+    "BEHIND",
+    "ELEMENT_BYTES",
+    "Appetite",
+    "Payload",
+    "Piece",
+    "Poison",
+    "Work",
+    "identities",
+    "size_of",
+    "too_large",
+]
 
+
+#: What one element may take, a batch too: it must fit a message.
+ELEMENT_BYTES = 256 << 20
 
 #: A position behind any content. A piece that ends here says that the rest of its file cannot be read.
 BEHIND = 1 << 62
@@ -107,3 +121,18 @@ def identities(origin: int, offsets: Any) -> Identities:
     found[:, 0] = origin
     found[:, 1] = offsets
     return found
+
+
+def size_of(component: Any) -> int:
+    """Bytes of one component; of an array of strings, those of its references."""
+    return len(component) if isinstance(component, bytes) else int(component.nbytes)
+
+
+def too_large(nbytes: int) -> ResourceExhaustedError | None:
+    """The error for an element, or a batch, of so many bytes, if that is too much."""
+    if nbytes <= ELEMENT_BYTES:
+        return None
+    return ResourceExhaustedError(
+        f"an element takes {nbytes / 2**20:,.0f} MiB, and {ELEMENT_BYTES >> 20} MiB are the most for one element or "
+        "batch: make it smaller in a map before, or use a smaller batch_size"
+    )

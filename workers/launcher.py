@@ -83,9 +83,9 @@ class Launcher:
         box = Box(self.folder / f"{name}.box")
         box.clear()
         read, write = os.pipe()
-        command = [sys.executable, "-m", "headrace", "worker", "--server", self.server, "--name", name]
+        command = [sys.executable, "-P", "-m", "headrace", "worker", "--server", self.server, "--name", name]
         command += ["--blobs", str(self.folder / "blobs"), "--box", str(box.path), "--lifeline", str(read)]
-        environment = {**dict.fromkeys(_THREADS, "1"), **os.environ}
+        environment = {**dict.fromkeys(_THREADS, "1"), "PYTHONUNBUFFERED": "1", **os.environ}
         process = subprocess.Popen(  # noqa: S603  (our own command)
             command, stdin=subprocess.DEVNULL, pass_fds=[read], env=environment, start_new_session=True
         )

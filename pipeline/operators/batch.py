@@ -11,6 +11,7 @@ from ..errors import HeadraceError, from_data, to_data
 from ..kernels.identity import fold_identities
 from ..padding import Padding, pad_block
 from ..store import Handles
+from ..work import too_large
 from .protocol import Failed, Find, Keep, Pulled, Pump, Signal, State, Unary
 
 __all__ = ["BatchOperator"]
@@ -91,8 +92,12 @@ class BatchOperator(Unary):
 
     def _gather(self, handles: Handles, size: int) -> Block:
         if self.padding is None:
-            return self.store.gather(handles, fold=size)
-        return pad_block(self.store.gather(handles), self.padding)
+            block = self.store.gather(handles, fold=size)
+        else:
+            block = pad_block(self.store.gather(handles), self.padding)
+        if error := too_large(block.nbytes // block.rows):
+            raise error
+        return block
 
     def _put_back(self, handles: Handles) -> None:
         rest = self.waiting.take(self.waiting.count)

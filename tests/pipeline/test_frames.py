@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgpack
@@ -14,7 +15,22 @@ from hypothesis import strategies as st
 from headrace.pipeline.blocks import Block, BlockLayout
 from headrace.pipeline.errors import MalformedMessage
 from headrace.pipeline.frames import BLOCK_BYTES, DEPTH, FRAMES, ITEMS, MESSAGE_BYTES, from_frames, to_frames
-from headrace.pipeline.messages import MESSAGES, Heartbeat, Hello, Message, Pieces, Register, Revoke, Waiting, WhatIs
+from headrace.pipeline.messages import (
+    MESSAGES,
+    Heartbeat,
+    Hello,
+    Message,
+    Next,
+    Open,
+    Opened,
+    Pieces,
+    Refused,
+    Register,
+    Revoke,
+    Waiting,
+    Welcome,
+    WhatIs,
+)
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -140,34 +156,38 @@ def test_a_wrong_number_of_fields_is_refused(fields: list[int]) -> None:
         from_frames(packed("Revoke", *fields))
 
 
+SESSION = (1, 2, 3, 4)
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("message", "field", "value"),
     [
-        ["Revoke", "3", 1],
-        ["Revoke", None, 1],
-        ["Revoke", 3, True],
-        ["Revoke", 3, [1]],
-        ["Welcome", 1, "1.0"],
-        ["Welcome", 1, True],
-        ["Register", b"key", b"", 0],
-        ["Register", "key", "graph", 0],
-        ["Open", 1, 2, 3, 4, "5"],
-        ["Opened", [1, 2, 3], 0],
-        ["Opened", [1, 2, 3, 4, 5], 0],
-        ["Opened", [1, 2, 3, "4"], 0],
-        ["Opened", {"1": 2}, 0],
-        ["Next", [1, 2, 3, 4], 0, 0, 0, 1],
-        ["Heartbeat", {}, 0.0, 0.0],
-        ["Hello", "worker", "w", 1, [], 1],
-        ["Hello", "worker", "w", 1, {"python": 3}, 1],
-        ["Hello", "worker", "w", 1, {b"python": "3"}, 1],
-        ["Refused", {b"kind": ""}, ""],
-        ["Refused", None, ""],
+        (Revoke(3, 1), "split", "3"),
+        (Revoke(3, 1), "split", None),
+        (Revoke(3, 1), "attempt", True),
+        (Revoke(3, 1), "attempt", [1]),
+        (Welcome(1, 1.0), "heartbeat_s", "1.0"),
+        (Welcome(1, 1.0), "heartbeat_s", True),
+        (Register("key", b"", 0), "key", b"key"),
+        (Register("key", b"", 0), "graph", "graph"),
+        (Open(1, 2, 3, 4), "cursor", "5"),
+        (Opened(SESSION, 0), "session", [1, 2, 3]),
+        (Opened(SESSION, 0), "session", [1, 2, 3, 4, 5]),
+        (Opened(SESSION, 0), "session", [1, 2, 3, "4"]),
+        (Opened(SESSION, 0), "session", {"1": 2}),
+        (Next(SESSION, 0, 0, 0), "again", 1),
+        (Heartbeat(), "leases", {}),
+        (Hello("worker", "w", 1, {}), "versions", []),
+        (Hello("worker", "w", 1, {}), "versions", {"python": 3}),
+        (Hello("worker", "w", 1, {}), "versions", {b"python": "3"}),
+        (Refused({}), "error", {b"kind": ""}),
+        (Refused({}), "error", None),
     ],
 )
-def test_a_field_of_another_type_is_refused(data: list[Any]) -> None:
-    with pytest.raises(MalformedMessage, match=f"a field of {data[0]} is"):
-        from_frames([msgpack.packb(data)])
+def test_a_field_of_another_type_is_refused(message: Any, field: str, value: Any) -> None:
+    assert from_frames(to_frames(message))[0] == message
+    with pytest.raises(MalformedMessage, match=f"a field of {type(message).__name__} is"):
+        from_frames(to_frames(replace(message, **{field: value})))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,20 +23,20 @@ from headrace.client.machine import ClientSession, Go, Parcel, Take
 from headrace.client.machine import Received as ClientReceived
 from headrace.client.machine import Tick as ClientTick
 from headrace.pipeline.dataset import Dataset
-from headrace.pipeline.errors import PoisonError
 from headrace.pipeline.messages import Hello, Message, Register
-from headrace.pipeline.nodes import Node
 from headrace.pipeline.orders import Scan, Scanned
-from headrace.pipeline.pieces import block_from, payload_from, piece_buffers
+from headrace.pipeline.pieces import block_from, piece_buffers
 from headrace.pipeline.records import scan_records
-from headrace.pipeline.segment import execute, segment_of
-from headrace.pipeline.work import Appetite, Piece, Work
+from headrace.pipeline.work import Appetite
 from headrace.server import Dead, End, Examine, From, Journal, Look, Seen, Server, Tick, To
 from headrace.workers.machine import Begin, Drop, Learn, Produced, Say, WorkerSession
 from headrace.workers.machine import Received as WorkerReceived
 from headrace.workers.machine import Tick as WorkerTick
 
-__all__ = ["Cluster", "Faults", "Lost", "plain"]
+from .reference import in_short, plain, reference
+from .worker import Killed, SimulatedWorker
+
+__all__ = ["Cluster", "Faults", "Lost"]
 
 
 #: Files are cut into splits of about so many bytes.
@@ -46,10 +45,6 @@ CUT_BYTES = 60
 
 class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
     """A promise was broken: another element than expected, one missing, one twice, or no progress."""
-
-
-class Killed(BaseException):
-    """A worker's process ended while it was executing an element: split and position."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,38 +62,6 @@ class Faults:
     client_crashes: float = 0.0
 
 
-def plain(element: Any) -> Any:
-    """An element in a form that compares by value, bit for bit."""
-    if isinstance(element, tuple):
-        return tuple(map(plain, element))
-    if isinstance(element, dict):
-        return {key: plain(value) for key, value in element.items()}
-    if isinstance(element, bytes):
-        return element
-    array = np.asarray(element)
-    content = array.tolist() if array.dtype == object else array.tobytes()
-    return (str(array.dtype), array.shape, content)
-
-
-def in_short(error: Exception) -> str:
-    """Kind and first line; of poison the kind, for in process nobody dies of it."""
-    return "PoisonError" if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}".partition("\n")[0]
-
-
-@lru_cache(maxsize=64)
-def reference(dataset: Dataset, epoch: int) -> list[Any]:
-    """What the in-process run gives."""
-    found: list[Any] = []
-    iterator = dataset.iterate(epoch)
-    while True:
-        try:
-            found.append(plain(next(iterator)))
-        except StopIteration:
-            return found
-        except Exception as error:
-            found.append(in_short(error))
-
-
 def cuts(scan: Scan) -> tuple[int | None, ...]:
     """Where a file is cut: a few records each, or about so many bytes of text."""
     if scan.kind == "records":
@@ -106,38 +69,6 @@ def cuts(scan: Scan) -> tuple[int | None, ...]:
     if not Path(scan.path).exists():
         return (0, None)
     return (*range(0, Path(scan.path).stat().st_size, CUT_BYTES), None)
-
-
-@dataclass
-class SimulatedWorker:
-    """A worker session and what it computes."""
-
-    session: WorkerSession
-    graph: Node
-    seed: int
-    appetite: Appetite
-    pieces: dict[int, Iterator[Piece]] = field(default_factory=dict)
-    works: dict[int, Work] = field(default_factory=dict)
-    deadly: frozenset[int] = frozenset()
-    buffers: dict[int, Any] = field(default_factory=dict)
-    stopped_until: float = 0.0
-    turns: int = 0  #: Numbers its turns, so that a message can bring the next one forward.
-    idle: bool = False
-    inbox: list[tuple[Message, Any]] = field(default_factory=list)
-
-    def begin(self, action: Begin, buffers: Any) -> None:
-        lease = action.lease
-        work = Work.from_data(lease.work)
-        payload = payload_from(lease.layout, buffers) if lease.layout is not None else None
-        segment = segment_of(self.graph, work.segment)
-        self.works[lease.split] = work
-        poison = {each.position for each in work.poison}
-
-        def watch(position: int) -> None:
-            if position in self.deadly and position not in poison:
-                raise Killed(lease.split, position)
-
-        self.pieces[lease.split] = execute(segment, work, payload, self.seed, lease.epoch, self.appetite, watch)
 
 
 @dataclass

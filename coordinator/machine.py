@@ -188,7 +188,8 @@ class Coordinator:
             yield from self._lose(worker.name)
             del self.workers[worker.name]
         elif isinstance(message, Heartbeat):
-            named = {(split, attempt) for split, attempt in message.leases}
+            # What is not two numbers is of no lease of ours.
+            named = {(each[0], each[1]) for each in message.leases if list(map(type, each)) == [int, int]}
             for split, attempt in sorted(named):
                 if worker.leases.get(split) != attempt:
                     yield Send(worker.name, Revoke(split, attempt))

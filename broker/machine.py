@@ -286,6 +286,7 @@ def _ledger(run: Run) -> dict[str, Any]:
         "computed": ledger.computed,
         "delivered": run.outbox.produced,
         "failed": ledger.failed,
+        "repeated": ledger.repeated,
         "duplicates": ledger.duplicates,
         "fenced": ledger.fenced,
         "checkpoints": ledger.checkpoints,

@@ -47,6 +47,7 @@ class Ledger:
     """What happened in an epoch, in numbers."""
 
     computed: int = 0  #: Elements that came from workers.
+    repeated: int = 0  #: Leases that ended before their split was complete, so that it was leased again.
     duplicates: int = 0  #: Pieces that came again, or out of turn, and were left out.
     fenced: int = 0  #: Pieces of leases that were over.
     checkpoints: int = 0
@@ -158,6 +159,7 @@ class Run:
         """A lease is over; the split is wanted again from its watermark."""
         if (at := self.lane(order.split)) is not None and at[1].attempt == order.attempt:
             at[1].attempt, at[1].wanted = None, False
+            self.ledger.repeated += 1
 
     def pieces(self, message: Pieces, buffers: Sequence[Any]) -> None:
         """A worker computed something."""

@@ -45,7 +45,8 @@ def test_workers_are_killed_again_and_again_and_the_bytes_are_the_same(
     # A small budget: the workers never are far ahead of this slow consumer.
     with hr.serve(workers=2, split_bytes=20_000, budget_bytes=100_000) as service:
         folder, got = run_folder(service), []
-        for batch in service.iterate(dataset):
+        iterator = service.iterate(dataset)
+        for batch in iterator:
             got.append(batch)
             if len(got) % 100 == 10:
                 fresh = eventually(lambda: set(processes(folder, "worker")) - killed)  # noqa: B023  (waited for)
@@ -54,6 +55,7 @@ def test_workers_are_killed_again_and_again_and_the_bytes_are_the_same(
                     os.kill(pid, signal.SIGKILL)
     same(got, expected)
     assert len(killed) > 10
+    assert iterator.summary().ledger["repeated"] > 10, "the kills hit nobody at work"
 
 
 def test_a_worker_stopped_past_its_lease_and_continued_changes_nothing(

@@ -55,6 +55,8 @@ def marker() -> Path:
     state = blake2b(digest_size=10)
     for path in sorted(Path(__file__).parent.glob("*.py")):
         state.update(path.read_bytes())
+        # numba finds its code again by a source's path and time, not by its content.
+        state.update(f"{path.resolve()} {path.stat().st_mtime_ns}".encode())
     state.update(f"{numba.__version__} {platform.python_version()} {llvmlite.binding.get_host_cpu_name()}".encode())
     return Path(_FOLDER) / f"warm-{state.hexdigest()}"
 

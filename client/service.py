@@ -15,7 +15,7 @@ from ..pipeline.blobs import Blobs
 from ..pipeline.dataset import Dataset
 from ..pipeline.errors import FailedPreconditionError
 from ..pipeline.graph import encode
-from ..pipeline.messages import Hello, Register
+from ..pipeline.messages import VERSION, Hello, Register
 from ..pipeline.nodes import Batch, Configured, Node, PaddedBatch, Prefetch
 from .iterator import ServiceIterator
 
@@ -60,7 +60,7 @@ class Service:
             raise FailedPreconditionError("this service is closed: start another with headrace.serve()")
         graph = encode(dataset.resolved, self._blobs)
         key = os.urandom(8).hex()
-        hello = Hello("client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
+        hello = Hello(VERSION, "client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
         register = Register(key, graph, dataset.seed, str(Path.cwd()))
         iterator = ServiceIterator(
             self._context, self.address, hello, register, self._owned, _window(dataset.node), _batches(dataset.node)

@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from .broker.run import Limits
-from .pipeline.errors import HeadraceError, MalformedMessage, ServiceError, to_data
+from .pipeline.errors import HeadraceError, ProtocolError, ServiceError, to_data
 from .pipeline.frames import from_frames, to_frames
 from .pipeline.graph import decode_outline
 from .pipeline.kernels.compile import marker
@@ -87,7 +87,7 @@ class Daemon:
         peer = bytes(frames[0].buffer).decode("utf-8", "replace")
         try:
             message, buffers = from_frames([frame.buffer for frame in frames[1:]])
-        except MalformedMessage as error:
+        except ProtocolError as error:
             self._send(peer, Refused(to_data(error)))
             return
         self._do(From(peer, message, buffers))

@@ -17,9 +17,8 @@ from .broker.machine import Broker
 from .broker.run import Limits
 from .coordinator import machine as coordinator_machine
 from .coordinator.machine import Coordinator, Died, Executing, Silent
-from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, VersionMismatch, to_data
+from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, to_data
 from .pipeline.messages import (
-    VERSION,
     Bye,
     Heartbeat,
     Hello,
@@ -212,9 +211,6 @@ class Server:
                 yield from self._broke(broker_machine.FromClient(peer, message))
 
     def _meet(self, peer: str, message: Hello) -> Iterator[Action]:
-        if message.version != VERSION:
-            yield To(peer, Refused(to_data(VersionMismatch(VERSION, message.version))))
-            return
         if message.role not in ("worker", "client"):
             yield To(peer, Refused(to_data(ProtocolError(f"a {message.role!r} is unknown here: worker or client"))))
             return

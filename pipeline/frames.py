@@ -14,8 +14,8 @@ from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgpack
 
-from .errors import MalformedMessage
-from .messages import MESSAGES, Message
+from .errors import MalformedMessage, VersionMismatch
+from .messages import MESSAGES, VERSION, Hello, Message
 
 __all__ = ["Buffer", "from_frames", "to_frames"]
 
@@ -48,6 +48,7 @@ def from_frames(frames: Sequence[Buffer]) -> tuple[Message, list[Buffer]]:
 
     Raises:
         MalformedMessage: what is no message, has fields of another type, or exceeds a limit.
+        VersionMismatch: a Hello of another version.
     """
     if not frames or len(frames) > FRAMES:
         raise MalformedMessage(f"a message of {len(frames)} frames: 1 to {FRAMES} are possible")
@@ -88,6 +89,8 @@ def _message(data: Any) -> Message:
         raise MalformedMessage(f"no message of ours: {reprlib.repr(data)}")
     kind, given = MESSAGES[data[0]], data[1:]
     hints = _HINTS[data[0]]
+    if kind is Hello and given and type(given[0]) is int and given[0] != VERSION:
+        raise VersionMismatch(VERSION, given[0])  # its other fields are those of that version
     if len(given) != len(hints):
         raise MalformedMessage(f"{data[0]} has {len(hints)} fields, not {len(given)}")
     values = [_checked(value, hint, data[0]) for value, hint in zip(given, hints, strict=True)]

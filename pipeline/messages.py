@@ -12,19 +12,28 @@ from typing import Any, TypeAlias
 __all__ = [
     "MESSAGES",
     "VERSION",
+    "AskStatus",
     "Bye",
     "Close",
     "Credit",
     "Deliver",
     "Ended",
+    "Fetch",
     "Heartbeat",
     "Hello",
+    "Inspect",
+    "Inspected",
+    "Kill",
+    "Lacking",
     "Lease",
+    "Lost",
     "Message",
     "Next",
     "Open",
     "Opened",
+    "Part",
     "Pieces",
+    "Printed",
     "Program",
     "Refused",
     "Register",
@@ -32,12 +41,17 @@ __all__ = [
     "Revoke",
     "Session",
     "Stale",
+    "Status",
+    "Stop",
+    "Stopping",
+    "Stored",
+    "Upload",
     "Waiting",
     "Welcome",
     "WhatIs",
 ]
 
-VERSION = 1
+VERSION = 2
 
 #: Client generation, server incarnation, job, epoch: what a conversation about batches belongs to.
 Session: TypeAlias = "tuple[int, int, int, int]"
@@ -47,11 +61,12 @@ Session: TypeAlias = "tuple[int, int, int, int]"
 class Hello:
     """First word on any connection; the answer is Welcome or Refused."""
 
-    role: str  #: "worker" or "client".
+    version: int  #: Stands first in every version, so that another one can be told from nonsense.
+    role: str  #: "worker", "launcher" (of workers, on its host) or "client" (people's commands are clients, too).
     name: str
     pid: int
     versions: dict[str, str]  #: Of Python, NumPy and the architecture; workers of one job should agree.
-    version: int = VERSION
+    launcher: str = ""  #: Of a worker: the name of its launcher, where that is not the server itself.
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +194,124 @@ class Close:
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A worker printed this. Its launcher tells the server, which tells the clients."""
+
+    worker: str
+    text: str
+
+
+# Functions and arrays of a graph, between those that do not share a folder.
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """The registration with this key has to wait: these blobs of its graph are not here."""
+
+    key: str
+    digests: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Bytes of a blob from `offset` on, which follow; it has `total`."""
+
+    digest: str
+    offset: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All of a blob before `offset` is kept; with `whole`, it is complete and has the content of its name."""
+
+    digest: str
+    offset: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Give me bytes of a blob, from `offset` on."""
+
+    digest: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes of a blob from `offset` on follow; it has `total`."""
+
+    digest: str
+    offset: int
+    total: int
+
+
+# People's commands.
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """How are you?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the server, its workers and jobs are doing: plain data."""
+
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End in good order: begin no epoch, finish those that run, but be gone after so many seconds."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """I end, in so many seconds at most."""
+
+    grace_s: float
+
+
+# Launchers of workers on other hosts.
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker of mine has ended, how, and what it was executing: split and position."""
+
+    worker: str
+    executing: list[Any] | None
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """See what this silent worker of yours is executing."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """It is executing this: split and position, or nothing."""
+
+    worker: str
+    executing: list[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End this worker of yours; another takes its place."""
+
+    worker: str
+    reason: str
+
+
 # Worker, coordinator and broker.
 
 
@@ -275,6 +408,20 @@ Message: TypeAlias = (
     | Credit
     | Heartbeat
     | Revoke
+    | Printed
+    | Lacking
+    | Upload
+    | Stored
+    | Fetch
+    | Part
+    | AskStatus
+    | Status
+    | Stop
+    | Stopping
+    | Lost
+    | Inspect
+    | Inspected
+    | Kill
 )
 
 #: By name, as they are told apart on the wire.

@@ -20,7 +20,7 @@ from ..pipeline.errors import MalformedMessage, from_data
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.graph import decode_whole
 from ..pipeline.lifeline import die_with_parent, watch
-from ..pipeline.messages import Bye, Hello, Lease, Message, Pieces, Program, Refused
+from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Program, Refused
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
 from ..pipeline.segment import execute, segment_of
@@ -173,7 +173,7 @@ def run(config: WorkerConfig) -> None:
     connect(socket, config.server)
     box = Box(config.box)
     box.clear()
-    hello = Hello("worker", config.name, os.getpid(), versions())
+    hello = Hello(VERSION, "worker", config.name, os.getpid(), versions())
     service = WorkerService(config, socket, WorkerSession(hello=hello), box)
 
     def stop(*_: Any) -> None:

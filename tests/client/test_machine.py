@@ -10,6 +10,7 @@ import pytest
 from headrace.client.machine import ClientSession, Go, Received, Say, Take, Tick
 from headrace.pipeline.errors import DataLossError, InvalidArgumentError, to_data
 from headrace.pipeline.messages import (
+    VERSION,
     Close,
     Deliver,
     Ended,
@@ -26,7 +27,7 @@ from headrace.pipeline.messages import (
     Welcome,
 )
 
-HELLO, REGISTER = Hello("client", "c", 1, {}), Register("key", b"graph", 5)
+HELLO, REGISTER = Hello(VERSION, "client", "c", 1, {}), Register("key", b"graph", 5)
 #: Generation 9, server incarnation 1, job 4, epoch 0.
 SESSION = (9, 1, 4, 0)
 

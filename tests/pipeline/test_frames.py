@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.pipeline.blocks import Block, BlockLayout
-from headrace.pipeline.errors import MalformedMessage
+from headrace.pipeline.errors import MalformedMessage, VersionMismatch
 from headrace.pipeline.frames import BLOCK_BYTES, DEPTH, FRAMES, ITEMS, MESSAGE_BYTES, from_frames, to_frames
 from headrace.pipeline.messages import (
     MESSAGES,
+    VERSION,
     Heartbeat,
     Hello,
     Message,
@@ -63,7 +64,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def messages(kind: type[Any]) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **{name: values(hint) for name, hint in get_type_hints(kind).items()})
+    fields = {name: values(hint) for name, hint in get_type_hints(kind).items()}
+    return st.builds(kind, **fields | ({"version": st.just(VERSION)} if kind is Hello else {}))
 
 
 def packed(*data: Any) -> list[bytes]:
@@ -123,9 +125,11 @@ def test_lists_as_long_as_allowed_and_not_one_item_more() -> None:
     with pytest.raises(MalformedMessage, match="not MessagePack"):
         from_frames(to_frames(Heartbeat([0] * (ITEMS + 1))))
     versions = {str(i): "" for i in range(ITEMS)}
-    assert from_frames(to_frames(Hello("worker", "", 1, versions)))[0] == Hello("worker", "", 1, versions)
+    assert from_frames(to_frames(Hello(VERSION, "worker", "", 1, versions)))[0] == Hello(
+        VERSION, "worker", "", 1, versions
+    )
     with pytest.raises(MalformedMessage, match="not MessagePack"):
-        from_frames(to_frames(Hello("worker", "", 1, versions | {"one": "more"})))
+        from_frames(to_frames(Hello(VERSION, "worker", "", 1, versions | {"one": "more"})))
 
 
 @pytest.mark.parametrize(
@@ -177,9 +181,9 @@ SESSION = (1, 2, 3, 4)
         (Opened(SESSION, 0), "session", {"1": 2}),
         (Next(SESSION, 0, 0, 0), "again", 1),
         (Heartbeat(), "leases", {}),
-        (Hello("worker", "w", 1, {}), "versions", []),
-        (Hello("worker", "w", 1, {}), "versions", {"python": 3}),
-        (Hello("worker", "w", 1, {}), "versions", {b"python": "3"}),
+        (Hello(VERSION, "worker", "w", 1, {}), "versions", []),
+        (Hello(VERSION, "worker", "w", 1, {}), "versions", {"python": 3}),
+        (Hello(VERSION, "worker", "w", 1, {}), "versions", {b"python": "3"}),
         (Refused({}), "error", {b"kind": ""}),
         (Refused({}), "error", None),
     ],
@@ -283,3 +287,8 @@ def test_a_message_of_text_that_is_very_long_is_shown_in_part() -> None:
         from_frames(packed("x" * 10_000))
     assert len(str(caught.value)) < 200
     assert from_frames(to_frames(Waiting((1, 2, 3, 4), "x" * 10_000)))[0] == Waiting((1, 2, 3, 4), "x" * 10_000)
+
+
+def test_a_hello_of_another_version_is_told_from_nonsense_whatever_else_it_says() -> None:
+    with pytest.raises(VersionMismatch, match=f"we speak protocol {VERSION}, the peer speaks {VERSION + 7}"):
+        from_frames(packed("Hello", VERSION + 7, "of", ["another", 1], "kind"))

@@ -23,7 +23,7 @@ from headrace.client.machine import ClientSession, Go, Parcel, Take
 from headrace.client.machine import Received as ClientReceived
 from headrace.client.machine import Tick as ClientTick
 from headrace.pipeline.dataset import Dataset
-from headrace.pipeline.messages import Hello, Message, Register
+from headrace.pipeline.messages import VERSION, Hello, Message, Register
 from headrace.pipeline.orders import Scan, Scanned
 from headrace.pipeline.pieces import block_from, piece_buffers
 from headrace.pipeline.records import scan_records
@@ -274,7 +274,7 @@ class Cluster:
 
     def start_worker(self) -> None:
         name = f"worker-{next(self.names)}"
-        hello = Hello("worker", name, 0, {})
+        hello = Hello(VERSION, "worker", name, 0, {})
         appetite = Appetite(elements=self.piece, seconds=1e9)
         self.workers[name] = SimulatedWorker(
             WorkerSession(hello=hello), self.graph, self.seed, appetite, deadly=self.deadly
@@ -343,7 +343,7 @@ class Cluster:
     def start_loop(self) -> Loop:
         life = next(self.lives)
         session = self.new_session(
-            hello=Hello("client", f"client-{life}", 0, {}),
+            hello=Hello(VERSION, "client", f"client-{life}", 0, {}),
             register=Register("the-job", b"graph", self.seed),
             generation=life,
             window=self.window,

@@ -10,6 +10,7 @@ import pytest
 
 from headrace.pipeline.blocks import Block
 from headrace.pipeline.messages import (
+    VERSION,
     Credit,
     Heartbeat,
     Hello,
@@ -25,7 +26,7 @@ from headrace.pipeline.messages import (
 from headrace.pipeline.work import Piece, Work, identities
 from headrace.workers.machine import Action, Begin, Drop, Learn, Produced, Received, Say, Tick, WorkerSession
 
-HELLO = Hello("worker", "w", 1, {})
+HELLO = Hello(VERSION, "worker", "w", 1, {})
 LEASE = Lease(7, attempt=1, job=1, epoch=0, work=Work((1,), 5, 0, 10).to_data(), limit=100, depth=0)
 PROGRAM = Program(1, b"graph", 5)
 

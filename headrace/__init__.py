@@ -1,49 +1,26 @@
 """headrace: input pipelines that run beside your training loop."""
 
-from . import image, io
-from .client.embedded import serve
-from .client.iterator import ServiceIterator
-from .client.service import Service
-from .pipeline.cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
-from .pipeline.dataset import AUTOTUNE, Dataset, Options, TextLineDataset, TFRecordDataset
-from .pipeline.errors import (
-    DataLossError,
-    FailedPreconditionError,
-    FunctionError,
-    HeadraceError,
-    InvalidArgumentError,
-    NotFoundError,
-    OutOfRangeError,
-    PoisonError,
-    ProtocolError,
-    ResourceExhaustedError,
-    ServiceError,
-)
-from .pipeline.spec import TensorSpec
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "io",
-    "image",
-    "Dataset",
-    "TFRecordDataset",
-    "TextLineDataset",
-    "Options",
-    "serve",
-    "Service",
-    "ServiceIterator",
-    "TensorSpec",
-    "AUTOTUNE",
-    "INFINITE_CARDINALITY",
-    "UNKNOWN_CARDINALITY",
-    "HeadraceError",
-    "InvalidArgumentError",
-    "OutOfRangeError",
-    "FailedPreconditionError",
-    "ResourceExhaustedError",
-    "FunctionError",
-    "PoisonError",
-    "NotFoundError",
-    "DataLossError",
-    "ProtocolError",
-    "ServiceError",
-]
+if TYPE_CHECKING:
+    from .names import *  # noqa: F403  (the names stand there, once)
+    from .names import __all__ as __all__
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, on first use: `headrace version` and `--help` do not wait for NumPy and numba."""
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+    from importlib import import_module
+
+    names = import_module(".names", __name__)
+    try:
+        found = getattr(names, name)
+    except AttributeError:
+        raise AttributeError(f"module 'headrace' has no attribute {name!r}") from None
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

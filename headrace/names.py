@@ -1,0 +1,49 @@
+"""What `import headrace as hr` offers: every public name, and nothing but names."""
+
+from . import image, io
+from .client.embedded import serve
+from .client.iterator import ServiceIterator
+from .client.service import Service
+from .pipeline.cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
+from .pipeline.dataset import AUTOTUNE, Dataset, Options, TextLineDataset, TFRecordDataset
+from .pipeline.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    FunctionError,
+    HeadraceError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    PoisonError,
+    ProtocolError,
+    ResourceExhaustedError,
+    ServiceError,
+)
+from .pipeline.spec import TensorSpec
+
+__all__ = [
+    "io",
+    "image",
+    "Dataset",
+    "TFRecordDataset",
+    "TextLineDataset",
+    "Options",
+    "serve",
+    "Service",
+    "ServiceIterator",
+    "TensorSpec",
+    "AUTOTUNE",
+    "INFINITE_CARDINALITY",
+    "UNKNOWN_CARDINALITY",
+    "HeadraceError",
+    "InvalidArgumentError",
+    "OutOfRangeError",
+    "FailedPreconditionError",
+    "ResourceExhaustedError",
+    "FunctionError",
+    "PoisonError",
+    "NotFoundError",
+    "DataLossError",
+    "ProtocolError",
+    "ServiceError",
+]

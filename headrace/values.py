@@ -1,0 +1,107 @@
+"""Values of a configuration: how each kind is read, and what is said of one that does not fit.
+
+A reader takes a value as the file has it and the folder that relative paths are relative to. What it cannot
+take is a ValueError that says what would fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .quantities import read_bytes, read_seconds
+
+__all__ = ["PAGE", "Reader", "address", "addresses", "count", "duration", "page", "path", "size", "switch"]
+
+Reader: TypeAlias = "Callable[[Any, Path], Any]"
+
+#: Where the page of metrics is, unless the configuration says otherwise.
+PAGE = "127.0.0.1:7312"
+
+
+def count(least: int, most: int) -> Reader:
+    """A whole number within bounds."""
+
+    def read(value: Any, _: Path) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"a whole number from {least:,} to {most:,}")
+        return value
+
+    return read
+
+
+def size(least: int) -> Reader:
+    """Bytes, as a number or with a unit."""
+
+    def read(value: Any, _: Path) -> int:
+        if (found := read_bytes(value)) < least:
+            raise ValueError(f"at least {least:,} bytes")
+        return found
+
+    return read
+
+
+def duration(least: float, most: float = 1e9) -> Reader:
+    """Seconds, as a number or with a unit."""
+
+    def read(value: Any, _: Path) -> float:
+        if not least <= (seconds := read_seconds(value)) <= most:
+            raise ValueError(f"at least {least:g} s and at most {most:,.0f} s")
+        return seconds
+
+    return read
+
+
+def path(value: Any, folder: Path) -> Path | None:
+    """A path, absolute; None for an empty text."""
+    if not isinstance(value, str | Path) or "\0" in str(value):
+        raise ValueError('a path, as text ("" for none)')
+    return (folder / Path(value).expanduser()).absolute() if value else None
+
+
+def switch(value: Any, _: Path) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def addresses(value: Any, folder: Path) -> tuple[str, ...]:
+    """Where to listen over TCP, beside the socket in the run directory."""
+    if not isinstance(value, list):
+        raise ValueError('a list of addresses, such as ["tcp://0.0.0.0:7311"]')
+    return tuple(_tcp(each, folder) for each in value)
+
+
+def address(value: Any, folder: Path) -> str:
+    """Where a server is; an empty text for the one of the run directory."""
+    if isinstance(value, str) and (value == "" or value.startswith("ipc://")):
+        return value
+    try:
+        return _tcp(value, folder)
+    except ValueError:
+        raise ValueError('an address such as "tcp://host:7311" or "ipc:///path/server.sock"') from None
+
+
+def page(value: Any, _: Path) -> str:
+    """Host and port; none is an empty text, or "none" where an empty one is hard to type."""
+    if value in ("", "none"):
+        return ""
+    _host_and_port(value, f'an address such as "{PAGE}", or "none"')
+    return str(value)
+
+
+def _tcp(value: Any, _: Path) -> str:
+    what = 'an address such as "tcp://0.0.0.0:7311"'
+    if not isinstance(value, str) or not value.startswith("tcp://"):
+        raise ValueError(what)
+    _host_and_port(value.removeprefix("tcp://"), what)
+    return value
+
+
+def _host_and_port(value: Any, what: str) -> None:
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    plain = port.isascii() and port.isdigit()
+    if not host or not plain or not 0 <= int(port) < 1 << 16:
+        raise ValueError(what)

@@ -15,6 +15,7 @@ from .operators.counting import RepeatOperator, SkipOperator, TakeOperator
 from .operators.protocol import Operator, Signal
 from .operators.shuffle import ShuffleOperator
 from .padding import Padding
+from .place import START, Place
 from .seeds import derive
 from .segment import Segment, segment_at
 from .store import Store
@@ -51,67 +52,67 @@ def buffer_bytes_of(node: Node) -> int | None:
 
 
 @singledispatch
-def build(node: Node, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
-    """The operator that gives a node's elements, in the given pass of each repeat around it.
+def build(node: Node, to: Settings, at: Place = START) -> Operator:
+    """The operator that gives a node's elements, at a place: in this branch, in these passes of the repeats around.
 
     What is not stateful is part of a segment, and that is the general case.
     """
-    segment = segment_at(node)
+    segment = segment_at(node, at.branch)
     if segment.leaf is None and segment.input is not None and not segment.steps:
-        return build(segment.input, to, passes)
-    return to.stream(segment, _feed(segment, to, passes))
+        return build(segment.input, to, at)
+    return to.stream(segment, _feed(segment, to, at))
 
 
-def _feed(segment: Segment, to: Settings, passes: tuple[int, ...]) -> Feed:
+def _feed(segment: Segment, to: Settings, at: Place) -> Feed:
     if segment.leaf is None:
         assert segment.input is not None, "a segment has a leaf or an input"
-        return HandedFeed(segment.path, build(segment.input, to, passes), to.store)
-    leaf = (segment.leaf.height,)
+        return HandedFeed(segment.path, build(segment.input, to, at), to.store)
+    leaf = at.path(segment.leaf)
     if segment.input is not None:
-        node, names = segment.leaf, build(segment.input, to, passes)
-        return FileFeed(segment.path, names, to.store, leaf, passes, lambda path: to.cut(node, path), to.folder)
+        node, names = segment.leaf, build(segment.input, to, at)
+        return FileFeed(segment.path, names, to.store, leaf, at.passes, lambda path: to.cut(node, path), to.folder)
     count = cardinality(segment.leaf)
-    return RowFeed(segment.path, derive("leaf", list(leaf), list(passes)), count, to.rows_each(count))
+    return RowFeed(segment.path, derive("leaf", list(leaf), list(at.passes)), count, to.rows_each(count))
 
 
 @build.register
-def _(node: Configured | Prefetch, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
-    return build(node.source, to, passes)
+def _(node: Configured | Prefetch, to: Settings, at: Place = START) -> Operator:
+    return build(node.source, to, at)
 
 
 @build.register
-def _(node: Shuffle, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
-    own = ["seed", node.seed] if node.seed is not None else ["path", to.seed, node.height]
-    key = derive("shuffle", own, [to.epoch, list(passes)] if node.reshuffle else None)
+def _(node: Shuffle, to: Settings, at: Place = START) -> Operator:
+    own = ["seed", node.seed] if node.seed is not None else ["path", to.seed, *at.path(node)]
+    key = derive("shuffle", own, [to.epoch, list(at.passes)] if node.reshuffle else None)
     known = cardinality(node.source)
     expected = known if known >= 0 else node.size
-    return ShuffleOperator(build(node.source, to, passes), to.store, node.size, key, to.buffer_bytes, expected)
+    return ShuffleOperator(build(node.source, to, at), to.store, node.size, key, to.buffer_bytes, expected)
 
 
 @build.register
-def _(node: Batch, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
-    return BatchOperator(build(node.source, to, passes), to.store, node.size, node.drop_remainder)
+def _(node: Batch, to: Settings, at: Place = START) -> Operator:
+    return BatchOperator(build(node.source, to, at), to.store, node.size, node.drop_remainder)
 
 
 @build.register
-def _(node: PaddedBatch, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
+def _(node: PaddedBatch, to: Settings, at: Place = START) -> Operator:
     padding = Padding(node.shapes, node.values, node.shapes_nest, node.values_nest)
-    return BatchOperator(build(node.source, to, passes), to.store, node.size, node.drop_remainder, padding)
+    return BatchOperator(build(node.source, to, at), to.store, node.size, node.drop_remainder, padding)
 
 
 @build.register
-def _(node: Repeat, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
+def _(node: Repeat, to: Settings, at: Place = START) -> Operator:
     count = 0 if cardinality(node.source) == 0 else node.count
-    return RepeatOperator(lambda number: build(node.source, to, (*passes, number)), count)
+    return RepeatOperator(lambda number: build(node.source, to, at.within(number)), count)
 
 
 @build.register
-def _(node: Take, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
-    source = build(node.source, to, passes)
+def _(node: Take, to: Settings, at: Place = START) -> Operator:
+    source = build(node.source, to, at)
     return source if node.count < 0 else TakeOperator(source, to.store, node.count)
 
 
 @build.register
-def _(node: Skip, to: Settings, passes: tuple[int, ...] = ()) -> Operator:
-    source = build(node.source, to, passes)
+def _(node: Skip, to: Settings, at: Place = START) -> Operator:
+    source = build(node.source, to, at)
     return TakeOperator(source, to.store, 0) if node.count < 0 else SkipOperator(source, to.store, node.count)

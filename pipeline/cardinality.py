@@ -6,7 +6,9 @@ from functools import singledispatch
 
 from .nodes import (
     Batch,
+    Concatenate,
     Configured,
+    Enumerate,
     Filter,
     Lines,
     ListFiles,
@@ -18,9 +20,11 @@ from .nodes import (
     Records,
     Repeat,
     Rows,
+    Shard,
     Shuffle,
     Skip,
     Take,
+    Zip,
 )
 
 __all__ = ["INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY", "cardinality"]
@@ -53,7 +57,7 @@ def _(node: Records | Lines | ListFiles) -> int:
 
 
 @cardinality.register
-def _(node: Map | Shuffle | Prefetch | Configured) -> int:
+def _(node: Map | Shuffle | Prefetch | Configured | Enumerate) -> int:
     return cardinality(node.source)
 
 
@@ -94,3 +98,25 @@ def _(node: Skip) -> int:
     if node.count < 0:
         return 0
     return known if known < 0 else max(0, known - node.count)
+
+
+@cardinality.register
+def _(node: Shard) -> int:
+    known = cardinality(node.source)
+    return known if known < 0 else (known - node.index + node.count - 1) // node.count
+
+
+@cardinality.register
+def _(node: Zip) -> int:
+    known = [cardinality(each) for each in node.sources]
+    if UNKNOWN_CARDINALITY in known:
+        return UNKNOWN_CARDINALITY
+    return min((each for each in known if each >= 0), default=INFINITE_CARDINALITY)
+
+
+@cardinality.register
+def _(node: Concatenate) -> int:
+    known = [cardinality(each) for each in node.sources]
+    if INFINITE_CARDINALITY in known:
+        return INFINITE_CARDINALITY
+    return UNKNOWN_CARDINALITY if UNKNOWN_CARDINALITY in known else sum(known)

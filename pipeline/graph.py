@@ -68,6 +68,8 @@ def _value_data(value: Any, blobs: Blobs) -> Any:
             return {"scalar": [value.dtype.str, value.tobytes()]}
         case bytes():
             return {"bytes": value}
+        case (Node(), *_):  # a list, because that nests no deeper than a node alone
+            return [_node_data(each, blobs) for each in value]
         case tuple():
             return {"tuple": [_value_data(each, blobs) for each in value]}
     return {"dtype": "bytes" if value is bytes else dtype_name(value)}
@@ -114,11 +116,14 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is Any or origin in (types.UnionType, Union):
         return hint is Any or any(_fits(value, each) for each in inner)
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(each, inner[0]) for each in value)
+        some = inner[0] is not Node or value != ()  # no operator is a junction of nothing
+        return isinstance(value, tuple) and some and all(_fits(each, inner[0]) for each in value)
     return value is bytes if origin is type else isinstance(value, origin or hint)
 
 
 def _value(data: Any, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Any:
+    if isinstance(data, list):
+        return tuple(_node(each, function, array) for each in data)
     if not isinstance(data, dict):
         return data
     ((kind, value),) = data.items()

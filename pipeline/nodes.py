@@ -5,7 +5,7 @@ What a node means is registered elsewhere: its cardinality, its spec, how it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -16,8 +16,11 @@ from .structure import Structure
 
 __all__ = [
     "Batch",
+    "Concatenate",
     "Configured",
+    "Enumerate",
     "Filter",
+    "Items",
     "Lines",
     "ListFiles",
     "Map",
@@ -28,9 +31,11 @@ __all__ = [
     "Records",
     "Repeat",
     "Rows",
+    "Shard",
     "Shuffle",
     "Skip",
     "Take",
+    "Zip",
 ]
 
 
@@ -38,15 +43,35 @@ __all__ = [
 class Node:
     """One operator and, in its fields, its inputs and arguments."""
 
+    def _links(self) -> Iterator[tuple[str, Node | tuple[Node, ...]]]:
+        """The fields that hold its inputs: a node, or a tuple of nodes."""
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Node) or (isinstance(value, tuple) and value and isinstance(value[0], Node)):
+                yield f.name, value
+
     @property
     def inputs(self) -> tuple[Node, ...]:
         """The nodes that it reads from."""
-        return tuple(value for f in fields(self) if isinstance(value := getattr(self, f.name), Node))
+        return tuple(each for _, value in self._links() for each in (value if isinstance(value, tuple) else (value,)))
+
+    @property
+    def junction(self) -> bool:
+        """Whether branches meet here: its inputs stand in a tuple, however many there are."""
+        return any(isinstance(value, tuple) for _, value in self._links())
 
     def with_inputs(self, change: Callable[[Node], Node]) -> Self:
         """This node over changed inputs; itself when none changed."""
-        inputs = {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Node)}
-        changed = {name: new for name, old in inputs.items() if (new := change(old)) is not old}
+        changed: dict[str, Any] = {}
+        for name, old in self._links():
+            if isinstance(old, Node):
+                new: Any = change(old)
+                same = new is old
+            else:
+                new = tuple(map(change, old))
+                same = all(a is b for a, b in zip(old, new, strict=True))
+            if not same:
+                changed[name] = new
         return replace(self, **changed) if changed else self
 
     @property
@@ -102,6 +127,15 @@ class Map(Node):
 
     source: Node
     function: UserFunction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items(Map):
+    """What an indexable object has at each index; `source` is a Range of them.
+
+    An index is there whether or not its item can be had, so that what counts elements directly behind
+    (take, skip, shard, a shuffle of everything) counts indices.
+    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,6 +203,38 @@ class Skip(Node):
 
     source: Node
     count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shard(Node):
+    """Of every `count` elements the one at `index`."""
+
+    source: Node
+    count: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enumerate(Node):
+    """Each element behind its number, counted from `start`."""
+
+    source: Node
+    start: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Zip(Node):
+    """One element of each input together, nested as `structure` says, until one of them ends."""
+
+    sources: tuple[Node, ...]
+    structure: Structure  #: Its leaves stand for the inputs.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Concatenate(Node):
+    """One input behind the other."""
+
+    sources: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,6 +17,7 @@ from .errors import HeadraceError, InvalidArgumentError, PoisonError
 from .functions import UserFunction, failure
 from .nodes import Configured, Filter, Lines, Map, Node, Prefetch, Range, Records, Rows
 from .ownership import own
+from .place import Path, Place, node_at
 from .readers import Chunk, read
 from .seeds import generators
 from .store import Identities
@@ -36,26 +37,27 @@ class Step:
 
     function: UserFunction
     keeps: bool  #: Whether it is a predicate.
-    path: tuple[int, ...]
+    path: Path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """A leaf, or None where elements are handed along, and the functions behind it."""
 
-    path: tuple[int, ...]
+    path: Path
     leaf: Node | None
     input: Node | None  #: What feeds it: file names for a reader, a stateful operator where elements are handed along.
     steps: tuple[Step, ...]
 
 
-def segment_at(node: Node, branch: tuple[int, ...] = ()) -> Segment:
+def segment_at(node: Node, branch: Path = ()) -> Segment:
     """The segment that ends at a node: everything stateless below it, down to a leaf or a stateful operator."""
     steps: list[Step] = []
-    path = (*branch, node.height)
+    here = Place(branch=branch)
+    path = here.path(node)
     while isinstance(node, Map | Filter | Configured | Prefetch):
         if isinstance(node, Map | Filter):
-            steps.append(Step(node.function, isinstance(node, Filter), (*branch, node.height)))
+            steps.append(Step(node.function, isinstance(node, Filter), here.path(node)))
         node = node.source
     steps.reverse()
     if isinstance(node, Records | Lines):
@@ -65,12 +67,9 @@ def segment_at(node: Node, branch: tuple[int, ...] = ()) -> Segment:
     return Segment(path, None, node, tuple(steps))
 
 
-def segment_of(graph: Node, path: tuple[int, ...]) -> Segment:
+def segment_of(graph: Node, path: Path) -> Segment:
     """The segment whose last operator has this path."""
-    node = graph
-    while node.height > path[-1]:
-        node = node.inputs[0]
-    return segment_at(node)
+    return segment_at(node_at(graph, path), path[:-1])
 
 
 def execute(

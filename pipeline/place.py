@@ -1,0 +1,60 @@
+"""Places: where in its graph a node stands, and in which pass of the repeats around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from .nodes import Node
+
+__all__ = ["START", "Path", "Place", "node_at"]
+
+#: The name of an operator within its graph: for each junction on the way to it the junction's height and the number
+#: of the input taken there, then its own height.
+Path: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The junctions between a node and the end of its graph, and the passes it is in.
+
+    >>> from headrace import Dataset
+    >>> junction = Dataset.zip(Dataset.range(3).repeat(), Dataset.range(4)).node
+    >>> Place().into(junction, 1).path(junction.inputs[1])
+    (2, 1, 0)
+    """
+
+    passes: tuple[int, ...] = ()  #: Of each enclosing repeat, the outermost first.
+    branch: Path = ()  #: Height and input number of each junction, the outermost first.
+
+    def path(self, node: Node) -> Path:
+        """The path of a node here."""
+        return (*self.branch, node.height)
+
+    def into(self, node: Node, index: int = 0) -> Place:
+        """The place of one of a node's inputs, if the node is here."""
+        return replace(self, branch=(*self.branch, node.height, index)) if node.junction else self
+
+    def within(self, number: int) -> Place:
+        """The place below a repeat, in one of its passes."""
+        return replace(self, passes=(*self.passes, number))
+
+
+#: Of the last node of a graph.
+START = Place()
+
+
+def node_at(graph: Node, path: Path) -> Node:
+    """The node that has this path; what stands there otherwise raises IndexError."""
+    node = graph
+    *branch, height = path
+    for i in range(0, len(branch), 2):
+        node = _down(node, branch[i]).inputs[branch[i + 1]]
+    return _down(node, height)
+
+
+def _down(node: Node, height: int) -> Node:
+    """The node of this height in an unbranched run of them."""
+    while node.height > height:
+        node = node.inputs[0]
+    return node

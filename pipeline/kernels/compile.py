@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from hashlib import blake2b
@@ -14,17 +16,53 @@ import llvmlite.binding
 import numba
 from numba.core import config
 
+from ..errors import ServiceError
+
 __all__ = ["cache_folder", "inline", "kernel", "leaf", "leaf_kernel", "marker"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: `HEADRACE_CACHE_DIR`, else the user's cache folder, else a temporary one."""
+    """Where compiled kernels are kept: `HEADRACE_CACHE_DIR`, else the user's cache folder, else a temporary one.
+
+    What an image brought along in a folder that can only be read is copied to the temporary one.
+
+    Raises:
+        ServiceError: the temporary folder belongs to somebody else, or others can write there.
+    """
     named = os.environ.get("HEADRACE_CACHE_DIR")
     home = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace"
     folder = home / "kernels"
-    return folder if _writable(folder) else Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}" / "kernels"
+    return folder if _writable(folder) else _temporary(folder)
+
+
+def _temporary(shipped: Path) -> Path:
+    """A private temporary folder, with the kernels that were shipped, if any."""
+    folder = _private() / "kernels"
+    if shipped.is_dir() and not folder.exists():
+        copy = Path(tempfile.mkdtemp(prefix="kernels-", dir=folder.parent))
+        for path in shipped.rglob("*"):  # not copytree, which would make the copy's folders read-only too
+            target = copy / path.relative_to(shipped)
+            target.mkdir() if path.is_dir() else shutil.copyfile(path, target)
+        try:
+            copy.rename(folder)
+        except OSError:  # another process was first
+            shutil.rmtree(copy)
+    return folder
+
+
+def _private() -> Path:
+    """A folder of this user's alone: who can write there decides what runs here."""
+    folder = Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise ServiceError(
+            f"{folder} is not a private folder of yours, and compiled kernels need one: "
+            "remove it, or set HEADRACE_CACHE_DIR to a folder in which you can write"
+        )
+    return folder
 
 
 def _writable(folder: Path) -> bool:
@@ -57,7 +95,8 @@ def marker() -> Path:
         state.update(path.read_bytes())
         # numba finds its code again by a source's path and time, not by its content.
         state.update(f"{path.resolve()} {path.stat().st_mtime_ns}".encode())
-    state.update(f"{numba.__version__} {platform.python_version()} {llvmlite.binding.get_host_cpu_name()}".encode())
+    processor = _settings.CPU_NAME or llvmlite.binding.get_host_cpu_name()  # NUMBA_CPU_NAME: for any of a family
+    state.update(f"{numba.__version__} {platform.python_version()} {processor}".encode())
     return Path(_FOLDER) / f"warm-{state.hexdigest()}"
 
 

@@ -1,0 +1,78 @@
+"""Where compiled kernels lie when the folder that was named can only be read, as in an image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: Says where kernels are kept, for a user who cannot write into the folder that is named.
+PROBE = """
+import os, sys
+from headrace.pipeline.errors import ServiceError
+from headrace.pipeline.kernels.compile import cache_folder
+os.environ["HEADRACE_CACHE_DIR"] = sys.argv[1]
+if os.getuid() == 0:
+    os.setuid(54321)
+os.umask(0o022)
+try:
+    print(os.getuid(), cache_folder())
+except ServiceError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def shelf() -> Iterator[Path]:
+    """A folder that every user can enter, with kernels in `image/kernels` that nobody but root can write to."""
+    with tempfile.TemporaryDirectory(prefix="shelf-", ignore_cleanup_errors=True) as folder:
+        shelf = Path(folder)
+        (shelf / "image/kernels/crc").mkdir(parents=True)
+        (shelf / "image/kernels/crc/a.nbi").write_bytes(b"code")
+        (shelf / "image/kernels/crc").chmod(0o555)
+        (shelf / "image/kernels").chmod(0o555)
+        (shelf / "tmp").mkdir()
+        (shelf / "tmp").chmod(0o1777)
+        shelf.chmod(0o755)
+        yield shelf
+        (shelf / "image/kernels").chmod(0o755)
+        (shelf / "image/kernels/crc").chmod(0o755)
+
+
+def probe(shelf: Path) -> str:
+    environment = {**os.environ, "HEADRACE_CACHE_DIR": str(shelf / "own"), "TMPDIR": str(shelf / "tmp")}
+    command = [sys.executable, "-c", PROBE, str(shelf / "image")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
+
+
+def test_kernels_of_an_image_are_copied_to_a_private_folder(shelf: Path) -> None:
+    user, folder = probe(shelf).split()
+
+    assert Path(folder) == shelf / f"tmp/headrace-{user}/kernels"
+    assert (Path(folder) / "crc/a.nbi").read_bytes() == b"code"
+    assert (Path(folder) / "crc").stat().st_mode & 0o700 == 0o700
+    assert Path(folder).parent.stat().st_mode & 0o777 == 0o700
+    assert Path(folder).parent.stat().st_uid == int(user)
+    assert [path.name for path in Path(folder).parent.iterdir()] == ["kernels"]
+
+
+def test_the_copy_is_made_once(shelf: Path) -> None:
+    _, folder = probe(shelf).split()
+    (Path(folder) / "crc/b.nbi").write_bytes(b"compiled since")
+
+    assert probe(shelf).split()[1] == folder
+    assert (Path(folder) / "crc/b.nbi").read_bytes() == b"compiled since"
+
+
+def test_a_temporary_folder_that_others_can_write_to_is_refused(shelf: Path) -> None:
+    user, _ = probe(shelf).split()
+    (shelf / f"tmp/headrace-{user}").chmod(0o777)
+
+    assert "is not a private folder of yours" in probe(shelf)
+    assert "HEADRACE_CACHE_DIR" in probe(shelf)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["Acknowledged", "Book", "Checkpointed", "Closed", "EpochOpened", "Fact", "JobEntry", "JobMade"]
+__all__ = ["Acknowledged", "Book", "Checkpointed", "Closed", "Counted", "EpochOpened", "Fact", "JobEntry", "JobMade"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,14 @@ class Closed:
     job: int
 
 
-Fact: TypeAlias = JobMade | EpochOpened | Acknowledged | Checkpointed | Closed
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Job numbers up to `last` were given, also where no job has them any more."""
+
+    last: int
+
+
+Fact: TypeAlias = JobMade | EpochOpened | Acknowledged | Checkpointed | Closed | Counted
 
 
 @dataclass(slots=True)
@@ -71,6 +79,16 @@ class JobEntry:
     acknowledged: int = 0
     checkpoint: Checkpointed | None = None
 
+    def facts(self) -> Iterator[Fact]:
+        """The fewest facts that rebuild this entry."""
+        yield JobMade(self.number, self.key, self.graph, self.seed, self.folder)
+        if (self.generation, self.epoch) != (-1, -1):
+            yield EpochOpened(self.number, self.epoch, self.generation)
+        if self.acknowledged:
+            yield Acknowledged(self.number, self.epoch, self.acknowledged)
+        if self.checkpoint is not None:
+            yield self.checkpoint
+
 
 @dataclass(slots=True)
 class Book:
@@ -85,7 +103,8 @@ class Book:
         match fact:
             case JobMade(job, key, graph, seed, folder):
                 self.jobs[job] = JobEntry(job, key, graph, seed, folder)
-                self.numbers[key] = self.last = job
+                self.numbers[key] = job
+                self.last = max(job, self.last)
             case EpochOpened(job, epoch, generation):
                 entry = self.jobs[job]
                 if epoch != entry.epoch:
@@ -97,3 +116,10 @@ class Book:
                 self.jobs[job].checkpoint = fact
             case Closed(job):
                 del self.numbers[self.jobs.pop(job).key]
+            case Counted(last):
+                self.last = max(last, self.last)
+
+    def facts(self) -> list[Fact]:
+        """The fewest facts that rebuild this book."""
+        found = [fact for number in sorted(self.jobs) for fact in self.jobs[number].facts()]
+        return found if self.last == max(self.jobs, default=0) else [*found, Counted(self.last)]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from ..pipeline.messages import Bye, Heartbeat, Lease, Message, Revoke
+from ..pipeline.messages import Bye, Heartbeat, Lease, Message, Pieces, Revoke
 from ..pipeline.orders import Granted, Release, Want, Withdrawn
-from ..pipeline.work import Payload, Poison, Work
+from ..pipeline.work import Payload, Poison
+from .strikes import CAUSE, MOST, Cleared, Fact, Forgiven, Strikes, Struck, element_at
 
 __all__ = [
     "Action",
@@ -21,13 +22,12 @@ __all__ = [
     "Joined",
     "Kill",
     "Notify",
+    "Over",
+    "Record",
     "Send",
     "Silent",
     "Tick",
 ]
-
-#: Workers lost while one record was executing after which it is called poison.
-STRIKES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,22 @@ class Tick:
     now: float
 
 
-Event: TypeAlias = Joined | Heard | Died | Silent | Tick | Want | Release
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Epochs of a job before `before` are over; all of them, where that is None."""
+
+    job: int
+    before: int | None
+
+
+Event: TypeAlias = Joined | Heard | Died | Silent | Tick | Over | Want | Release
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """To disk, before anything that follows."""
+
+    fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ class Examine:
     worker: str
 
 
-Action: TypeAlias = Send | Notify | Kill | Examine
+Action: TypeAlias = Record | Send | Notify | Kill | Examine
 
 
 @dataclass(slots=True)
@@ -153,7 +168,7 @@ class Coordinator:
     workers: dict[str, Worker] = field(default_factory=dict)
     wants: dict[int, Want] = field(default_factory=dict)  #: By split; all that is not released.
     granted: dict[int, Granting] = field(default_factory=dict)
-    strikes: dict[tuple[int, int], list[str]] = field(default_factory=dict)  #: Causes, by split and position.
+    strikes: Strikes = field(default_factory=Strikes)  #: All that must survive a death of the server.
     repeated: int = 0  #: Leases granted again, in all.
 
     def handle(self, event: Event) -> list[Action]:
@@ -169,16 +184,18 @@ class Coordinator:
                 self.workers[worker].heard, self.workers[worker].examined = self.now, False
                 yield from self._hear(self.workers[worker], message)
             case Died(worker, executing, cause):
-                self._strike(worker, executing, cause)
+                yield from self._strike(worker, executing, cause)
                 yield from self._lose(worker)
                 self.workers.pop(worker, None)
             case Silent(worker, executing) if worker in self.workers and self.workers[worker].examined:
-                self._strike(worker, executing, f"it did not return within the lease of {self.lease_s:g} s")
+                yield from self._strike(worker, executing, f"it did not return within the lease of {self.lease_s:g} s")
                 yield from self._lose(worker)
             case Want(split):
                 self.wants[split] = event
             case Release(split):
                 yield from self._release(split)
+            case Over(job, before) if self.strikes.over(job, before):
+                yield self._record(Cleared(job, before))
             case Tick(now):
                 self._pass(now)
                 yield from self._expire()
@@ -187,6 +204,8 @@ class Coordinator:
         if isinstance(message, Bye):
             yield from self._lose(worker.name)
             del self.workers[worker.name]
+        elif isinstance(message, Pieces) and worker.leases.get(message.split) == message.attempt:
+            yield from self._forgive(self.wants[message.split], message)
         elif isinstance(message, Heartbeat):
             # What is not two numbers is of no lease of ours.
             named = {(each[0], each[1]) for each in message.leases if list(map(type, each)) == [int, int]}
@@ -208,10 +227,22 @@ class Coordinator:
                 lease.at = self.now
                 yield self._lease(worker, self.wants[split], attempt)
 
-    def _strike(self, worker: str, executing: Executing | None, cause: str) -> None:
+    def _record(self, fact: Fact) -> Record:
+        self.strikes.apply(fact)
+        return Record(fact)
+
+    def _strike(self, worker: str, executing: Executing | None, cause: str) -> Iterator[Action]:
         """A loss counts against the element only while its worker still held that split."""
-        if executing is not None and worker in self.workers and executing.split in self.workers[worker].leases:
-            self.strikes.setdefault((executing.split, executing.position), []).append(cause)
+        if executing is None or worker not in self.workers or executing.split not in self.workers[worker].leases:
+            return
+        if (element := element_at(self.wants[executing.split], executing.position)) is not None:
+            yield self._record(Struck(*element, cause[:CAUSE]))
+
+    def _forgive(self, want: Want, message: Pieces) -> Iterator[Action]:
+        """What came through is not suspect any more, also where it has to be computed again; poison stays poison."""
+        for position, element, causes in list(self.strikes.within(want)):
+            if message.first <= position < message.next and len(causes) < MOST:
+                yield self._record(Forgiven(*element))
 
     def _lose(self, worker: str) -> Iterator[Action]:
         """All leases of a worker end; the broker is told, and says where to go on."""
@@ -228,7 +259,6 @@ class Coordinator:
 
     def _release(self, split: int) -> Iterator[Action]:
         self.wants.pop(split, None)
-        self.strikes = {key: causes for key, causes in self.strikes.items() if key[0] != split}
         if (lease := self.granted.pop(split, None)) is not None:
             self.workers[lease.worker].leases.pop(split, None)
             yield Send(lease.worker, Revoke(split, lease.attempt))
@@ -259,23 +289,23 @@ class Coordinator:
     def _assign(self) -> Iterator[Action]:
         waiting = [each for split, each in self.wants.items() if split not in self.granted]
         for want in sorted(waiting, key=lambda each: (not each.urgent, -each.depth, each.split)):
-            suspect = self._suspect(want.split)
+            suspect = self._suspect(want)
             worker = self._solitary(want) if suspect else self._least_busy(want.urgent)
             if worker is not None:
                 yield from self._grant(worker, want)
             elif suspect and want.urgent:
                 yield from self._make_fresh()
 
-    def _suspect(self, split: int) -> bool:
+    def _suspect(self, want: Want) -> bool:
         """Whether the next loss on one of its elements would make that poison."""
-        return any(key[0] == split and len(causes) == STRIKES - 1 for key, causes in self.strikes.items())
+        return any(len(causes) == MOST - 1 for _, _, causes in self.strikes.within(want))
 
     def _alive(self) -> list[Worker]:
         return [each for each in self.workers.values() if self.now - each.heard < self.lease_s and not each.killed]
 
     def _alone(self, worker: Worker) -> bool:
         """Whether a worker is kept for one suspect split."""
-        return any(self._suspect(split) for split in worker.leases)
+        return any(self._suspect(self.wants[split]) for split in worker.leases)
 
     def _least_busy(self, urgent: bool) -> Worker | None:
         free = [each for each in self._alive() if not self._alone(each)]
@@ -301,25 +331,22 @@ class Coordinator:
     def _grant(self, worker: Worker, want: Want) -> Iterator[Action]:
         self.attempts += 1
         attempt = (self.incarnation << 32) + self.attempts
-        poison = tuple(self._poison(want.split))
-        want = replace(want, work=replace(want.work, poison=poison)) if poison else want
-        self.wants[want.split] = want
         self.granted[want.split] = Granting(worker.name, attempt, self.now)
         worker.leases[want.split] = attempt
         worker.fresh = False
         yield Notify(Granted(want.split, attempt, worker.name))
         yield self._lease(worker, want, attempt)
 
-    def _poison(self, split: int) -> Iterator[Poison]:
-        for (of, position), causes in self.strikes.items():
-            if of == split and len(causes) >= STRIKES:
-                yield Poison(position, len(causes), ", ".join(dict.fromkeys(causes)))
-
     def _lease(self, worker: Worker, want: Want, attempt: int) -> Send:
         layout = want.payload.block.layout.to_data() if want.payload is not None else None
-        work: Work = want.work
+        work = replace(want.work, poison=tuple(self._poison(want)))
         lease = Lease(want.split, attempt, want.job, want.epoch, work.to_data(), want.limit, want.depth, layout)
         return Send(worker.name, lease, want.payload)
+
+    def _poison(self, want: Want) -> Iterator[Poison]:
+        for position, _, causes in self.strikes.within(want):
+            if len(causes) >= MOST:
+                yield Poison(position, len(causes), ", ".join(dict.fromkeys(causes)))
 
     def why_waiting(self) -> str | None:
         """In words, why nothing may be coming; None where workers are at work."""

@@ -6,48 +6,128 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import zmq
 
+from .addresses import PATH_BYTES, Address, addresses_of, parse_address
+from .chunks import CHUNK_BYTES, WIRE_BYTES, cut
 from .errors import ServiceError
 from .frames import BLOCK_BYTES
+from .keys import Lock
 
-__all__ = ["address_in", "connect", "make_run_directory", "open_socket", "own"]
+__all__ = ["address_in", "bind", "connect", "make_run_directory", "open_socket", "own", "send"]
 
-#: What an ipc path may be long, in bytes: the kernel's limit of 108 less the final zero.
-PATH_BYTES = 107
-#: Of which our own folders and the socket's name take about so many.
+#: Of a socket's path our own folders and its name take about so many bytes.
 ROOM = 50
+#: What every socket is set to; the high-water marks are off because they drop: flow is bounded by credit.
+OPTIONS = {
+    zmq.LINGER: 0,
+    zmq.IMMEDIATE: 1,
+    zmq.SNDHWM: 0,
+    zmq.RCVHWM: 0,
+    zmq.MAXMSGSIZE: WIRE_BYTES,
+    zmq.HEARTBEAT_IVL: 1000,
+    zmq.HEARTBEAT_TIMEOUT: 5000,
+    zmq.HANDSHAKE_IVL: 5000,
+    zmq.CONNECT_TIMEOUT: 5000,
+    zmq.RECONNECT_IVL: 100,
+    zmq.RECONNECT_IVL_MAX: 5000,
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 30,
+    zmq.TCP_KEEPALIVE_INTVL: 10,
+    zmq.TCP_KEEPALIVE_CNT: 3,
+}
 
 
-def open_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, identity: str = "") -> zmq.Socket[bytes]:
+def open_socket(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, identity: str = "", lock: Lock | None = None
+) -> zmq.Socket[bytes]:
     """A socket that fails loudly, forgets at once when closed, and notices a peer that has stopped.
 
-    Flow is bounded by credit, not by high-water marks, which drop.
+    With a lock it talks by CURVE alone. A peer's `identity` is by what the server knows it; a random one if it has none.
     """
     socket = context.socket(kind)
-    socket.linger = 0
-    socket.setsockopt(zmq.IMMEDIATE, 1)
-    socket.setsockopt(zmq.SNDHWM, 0)
-    socket.setsockopt(zmq.RCVHWM, 0)
-    socket.setsockopt(zmq.MAXMSGSIZE, BLOCK_BYTES)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-    socket.setsockopt(zmq.RECONNECT_IVL, 100)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
+    for option, value in OPTIONS.items():
+        socket.setsockopt(option, value)
     if kind == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    if identity:
-        socket.setsockopt(zmq.IDENTITY, identity.encode())
+    else:
+        socket.setsockopt(zmq.IDENTITY, (identity or f"peer-{os.urandom(8).hex()}").encode())
+    if lock is not None:
+        lock.apply(socket)
     return socket
 
 
+def bind(socket: zmq.Socket[bytes], address: str, *, insecure: bool = False) -> str:
+    """Listen, and say where: an address of TCP with its port.
+
+    A socket without a lock listens over ipc alone, where the modes of the folder guard it; `insecure` lets it
+    listen over TCP, to be spoken to by anyone who gets there, in clear.
+
+    Raises:
+        InvalidArgumentError: it is no address.
+        ServiceError: no lock, or the address cannot be listened at.
+    """
+    parsed = parse_address(address)
+    locked = socket.getsockopt(zmq.MECHANISM) == zmq.CURVE
+    if not parsed.is_ipc and not locked and not insecure:
+        raise ServiceError(
+            f"{address} needs keys, or everyone who gets there could run code: make them with `headrace keys`, or "
+            "say insecure where nobody else can get there"
+        )
+    _set_up(socket, parsed)
+    here = addresses_of(parsed)[0]
+    try:
+        socket.setsockopt(zmq.IPV6, int(here.is_ipv6))
+        socket.bind(str(here))
+    except zmq.ZMQError as error:
+        raise ServiceError(f"cannot listen on {address}: {error}") from error
+    return _text(socket)
+
+
 def connect(socket: zmq.Socket[bytes], address: str, wait_s: float = 2.0) -> None:
-    """Connect, and wait until that is so: what is said before is dropped. A server that is away may come later."""
-    socket.connect(address)
+    """Connect, and wait until that is so: what is said before is dropped. A server that is away may come later.
+
+    Raises:
+        InvalidArgumentError: it is no address.
+    """
+    parsed = parse_address(address)
+    _set_up(socket, parsed)
+    socket.setsockopt(zmq.IPV6, int(_by_ipv6(parsed)))
+    socket.connect(str(parsed))
     socket.poll(int(wait_s * 1000), zmq.POLLOUT)
+
+
+def send(socket: zmq.Socket[bytes], frames: Sequence[Any], to: bytes | None = None) -> None:
+    """Send a message without waiting, to one of a ROUTER's peers; large frames go over TCP in chunks.
+
+    Raises:
+        zmq.ZMQError: EAGAIN or EHOSTUNREACH, the peer is gone or does not read.
+    """
+    if any(memoryview(each).nbytes > CHUNK_BYTES for each in frames) and _text(socket).startswith("tcp:"):
+        frames = cut(frames)
+    socket.send_multipart(frames if to is None else [to, *frames], zmq.NOBLOCK, copy=False)
+
+
+def _set_up(socket: zmq.Socket[bytes], address: Address) -> None:
+    """Whoever gets to an ipc socket is us; over TCP nobody is believed before libzmq has taken a whole frame."""
+    socket.setsockopt(zmq.MAXMSGSIZE, BLOCK_BYTES if address.is_ipc else WIRE_BYTES)
+
+
+def _by_ipv6(address: Address) -> bool:
+    """Whether a host is to be reached by IPv6: when it has no other address."""
+    try:
+        return all(each.is_ipv6 for each in addresses_of(address))
+    except ServiceError:
+        return False  # libzmq tries it again and again; perhaps it comes to be known
+
+
+def _text(socket: zmq.Socket[bytes]) -> str:
+    """Where a socket listens or connects to."""
+    return os.fsdecode(socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip("\0")
 
 
 def make_run_directory() -> Path:
@@ -59,22 +139,47 @@ def make_run_directory() -> Path:
     Raises:
         ServiceError: the folder cannot be made, is too long a path for a socket, or belongs to somebody else.
     """
-    base = _base() / f"headrace-{os.getuid()}"
-    try:
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = base.lstat()
-    except OSError as error:
-        raise ServiceError(f"{base} cannot be made: {error}; set HEADRACE_RUN_DIR to a folder of yours") from error
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise ServiceError(f"{base} is not a private folder of yours: remove it, or set HEADRACE_RUN_DIR to another")
+    base = private_base()
     _sweep(base)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
-    if len(address_in(folder)) - len("ipc://") > PATH_BYTES:
+    try:
+        check_length(folder)
+    except ServiceError:
         folder.rmdir()
-        raise ServiceError(f"{base} is too long a path for a socket: set HEADRACE_RUN_DIR to a shorter one")
+        raise
     (folder / "blobs").mkdir(mode=0o700)
     own(folder)
     return folder
+
+
+def base_folder(base: Path | None = None) -> Path:
+    """Where all run directories of this user lie, whether there are any or not."""
+    return (base or _base()) / f"headrace-{os.getuid()}"
+
+
+def private_base(base: Path | None = None) -> Path:
+    """The folder of all run directories of this user, made where it is not there yet. Mode 0700.
+
+    Lies under `base`, else where `make_run_directory` says.
+
+    Raises:
+        ServiceError: it cannot be made, or belongs to somebody else.
+    """
+    folder = base_folder(base)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError as error:
+        raise ServiceError(f"{folder} cannot be made: {error}; set HEADRACE_RUN_DIR to a folder of yours") from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise ServiceError(f"{folder} is not a private folder of yours: remove it, or set HEADRACE_RUN_DIR to another")
+    return folder
+
+
+def check_length(folder: Path) -> None:
+    """ServiceError where a run directory's path is too long for its socket."""
+    if len(os.fsencode(address_in(folder))) - len("ipc://") > PATH_BYTES:
+        raise ServiceError(f"{folder} is too long a path for a socket: set HEADRACE_RUN_DIR to a shorter one")
 
 
 def own(folder: Path) -> None:

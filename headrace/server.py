@@ -12,22 +12,33 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .broker import machine as broker_machine
-from .broker.book import Book, Fact
+from .broker.book import Closed, EpochOpened
 from .broker.machine import Broker
 from .broker.run import Limits
 from .coordinator import machine as coordinator_machine
-from .coordinator.machine import Coordinator, Died, Executing, Silent
+from .coordinator.machine import Coordinator, Died, Executing, Over, Silent
+from .facts import Fact, Memory
 from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, to_data
 from .pipeline.messages import (
+    AskStatus,
     Bye,
     Heartbeat,
     Hello,
+    Inspect,
+    Inspected,
+    Kill,
+    Lost,
     Message,
+    Open,
     Pieces,
+    Printed,
     Program,
     Refused,
+    Register,
     Revoke,
     Stale,
+    Stop,
+    Stopping,
     Waiting,
     Welcome,
     WhatIs,
@@ -41,10 +52,14 @@ __all__ = [
     "Dead",
     "End",
     "Event",
+    "Ending",
     "Examine",
+    "Finish",
     "From",
     "Journal",
     "Look",
+    "Report",
+    "Said",
     "Seen",
     "Server",
     "Tick",
@@ -87,13 +102,28 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A worker that the server itself started has printed something."""
+
+    worker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The server is to end: from now on no epoch begins, and those that run have so many seconds."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passes."""
 
     now: float
 
 
-Event: TypeAlias = From | Dead | Seen | Trouble | Tick | Scanned
+Event: TypeAlias = From | Dead | Seen | Trouble | Said | Ending | Tick | Scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +164,31 @@ class Examine:
     peer: str
 
 
-Action: TypeAlias = To | Journal | Look | End | Examine
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell a peer how the server is; only its process knows all of that."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """End the server's process in good order, as somebody asked."""
+
+    grace_s: float
+
+
+Action: TypeAlias = To | Journal | Look | End | Examine | Report | Finish
+
+
+@dataclass(slots=True)
+class Met:
+    """What a worker said of itself."""
+
+    versions: dict[str, str]
+    launcher: str  #: The peer that started it; nothing where that is the server.
+    busy_s: float = 0.0
+    parked_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -144,24 +198,33 @@ class Server:
     coordinator: Coordinator
     broker: Broker
     heartbeat_s: float = 1.0
-    versions: dict[str, dict[str, str]] = field(default_factory=dict)  #: Of each connected worker.
+    met: dict[str, Met] = field(default_factory=dict)  #: Of each connected worker.
+    launchers: dict[str, str] = field(default_factory=dict)  #: From peer to the name that its workers give.
     orders: deque[Order] = field(default_factory=deque)
     trouble: str | None = None
+    ending: float | None = None  #: The grace in seconds, once the server is to end.
 
     @classmethod
     def new(
         cls,
         incarnation: int,
         decode: Callable[[bytes], Node],
-        book: Book | None = None,
+        memory: Memory | None = None,
         limits: Limits | None = None,
         lease_s: float = 30.0,
         heartbeat_s: float = 1.0,
         slots: int = 2,
     ) -> Server:
-        """A server that knows what the book says."""
-        broker = Broker(incarnation=incarnation, decode=decode, book=book or Book(), limits=limits or Limits())
-        return cls(Coordinator(incarnation=incarnation, lease_s=lease_s, slots=slots), broker, heartbeat_s)
+        """A server that knows what was so in its last life."""
+        known = memory or Memory()
+        broker = Broker(incarnation=incarnation, decode=decode, book=known.book, limits=limits or Limits())
+        coordinator = Coordinator(incarnation=incarnation, lease_s=lease_s, slots=slots, strikes=known.strikes)
+        return cls(coordinator, broker, heartbeat_s)
+
+    @property
+    def memory(self) -> Memory:
+        """All that must survive a death: its `facts()` can take the place of all that were journaled before."""
+        return Memory(self.broker.book, self.coordinator.strikes)
 
     def handle(self, event: Event) -> list[Action]:
         """What to do about an event."""
@@ -175,12 +238,17 @@ class Server:
             case From(peer, message, buffers):
                 yield from self._hear(peer, message, buffers)
             case Dead(peer, executing, cause):
-                self.versions.pop(peer, None)
+                self.met.pop(peer, None)
                 yield from self._coordinate(Died(peer, Executing(*executing) if executing else None, cause))
             case Seen(peer, executing):
                 yield from self._coordinate(Silent(peer, Executing(*executing) if executing else None))
             case Trouble(reason):
                 self.trouble = reason
+            case Said(worker, text):
+                yield from self._tell_clients(Printed(worker, text))
+            case Ending(grace_s):
+                self.ending = grace_s
+                yield from self._tell_clients(Stopping(grace_s))
             case Scanned():
                 yield from self._broke(event)
             case Tick(now):
@@ -191,6 +259,8 @@ class Server:
         match message:
             case Hello():
                 yield from self._meet(peer, message)
+            case Lost() | Inspected() | Printed() | Heartbeat() if peer in self.launchers:
+                yield from self._launcher(peer, message)
             case Pieces() | Heartbeat() | Bye() | WhatIs() if peer not in self.coordinator.workers:
                 yield To(peer, Stale(self.coordinator.incarnation))
             case Pieces(split, attempt):
@@ -206,18 +276,64 @@ class Server:
                     entry = self.broker.book.jobs[job]
                     yield To(peer, Program(job, entry.graph, entry.seed))
             case Heartbeat() | Bye():
+                self._note(peer, message)
                 yield from self._coordinate(coordinator_machine.Heard(peer, message))
+            case AskStatus():
+                yield Report(peer)
+            case Stop(grace_s):
+                yield To(peer, Stopping(grace_s))
+                yield Finish(grace_s)
+            case Register() | Open() if self.ending is not None and self._begins(message):
+                yield To(peer, Stopping(self.ending))
             case _:
                 yield from self._broke(broker_machine.FromClient(peer, message))
 
     def _meet(self, peer: str, message: Hello) -> Iterator[Action]:
-        if message.role not in ("worker", "client"):
-            yield To(peer, Refused(to_data(ProtocolError(f"a {message.role!r} is unknown here: worker or client"))))
+        if message.role not in ("worker", "launcher", "client"):
+            known = "worker, launcher or client"
+            yield To(peer, Refused(to_data(ProtocolError(f"a {message.role!r} is unknown here: {known}"))))
             return
         yield To(peer, Welcome(self.coordinator.incarnation, self.heartbeat_s))
-        if message.role == "worker":
-            self.versions[peer] = message.versions
+        if message.role == "launcher":
+            self.launchers[peer] = message.name
+        elif message.role == "worker":
+            launcher = peer.removesuffix(message.name) + message.launcher if message.launcher else ""
+            self.met[peer] = Met(message.versions, launcher)
             yield from self._coordinate(coordinator_machine.Joined(peer))
+
+    def _launcher(self, peer: str, message: Message) -> Iterator[Action]:
+        """A launcher speaks of the workers that it started: as peers they have its prefix, that of its user."""
+        prefix = peer.removesuffix(self.launchers[peer])
+        match message:
+            case Lost(worker, executing, cause):
+                yield from self._react(Dead(prefix + worker, _place(executing), cause))
+            case Inspected(worker, executing):
+                yield from self._react(Seen(prefix + worker, _place(executing)))
+            case Printed(worker, text):
+                yield from self._tell_clients(Printed(prefix + worker, text))
+
+    def _note(self, worker: str, message: Message) -> None:
+        if isinstance(message, Heartbeat) and worker in self.met:
+            self.met[worker].busy_s, self.met[worker].parked_s = message.busy_s, message.parked_s
+
+    def _begins(self, message: Register | Open) -> bool:
+        """Whether this would begin something, rather than go on with it."""
+        if isinstance(message, Register):
+            return message.key not in self.broker.book.numbers
+        entry = self.broker.book.jobs.get(message.job)
+        return entry is not None and message.epoch > entry.epoch
+
+    @property
+    def busy(self) -> bool:
+        """Whether a client is in the middle of an epoch."""
+        runs = (self.broker.runs[job] for job in self.broker.conversations if job in self.broker.runs)
+        return any(not run.ended or run.outbox.acknowledged < run.outbox.produced for run in runs)
+
+    def _tell_clients(self, message: Message) -> Iterator[Action]:
+        """All that are in an epoch."""
+        for job, talk in self.broker.conversations.items():
+            if job in self.broker.runs:
+                yield To(talk.peer, message)
 
     def _order(self, order: Order) -> Iterator[Action]:
         """What one part tells the other."""
@@ -232,19 +348,31 @@ class Server:
     def _coordinate(self, event: coordinator_machine.Event) -> Iterator[Action]:
         for action in self.coordinator.handle(event):
             match action:
+                case coordinator_machine.Record(fact):
+                    yield Journal(fact)
                 case coordinator_machine.Send(worker, message, payload):
                     yield To(worker, message, payload_buffers(payload) if payload is not None else ())
                 case coordinator_machine.Notify(order):
                     self.orders.append(order)
                 case coordinator_machine.Kill(worker, reason):
-                    yield End(worker, reason)
+                    there = self._launched_elsewhere(worker)
+                    yield To(there[0], Kill(there[1], reason)) if there else End(worker, reason)
                 case coordinator_machine.Examine(worker):
-                    yield Examine(worker)
+                    there = self._launched_elsewhere(worker)
+                    yield To(there[0], Inspect(there[1])) if there else Examine(worker)
+
+    def _launched_elsewhere(self, worker: str) -> tuple[str, str] | None:
+        """The launcher on another host that started a worker, and what it calls it."""
+        launcher = self.met[worker].launcher if worker in self.met else ""
+        if launcher not in self.launchers:
+            return None
+        return launcher, worker.removeprefix(launcher.removesuffix(self.launchers[launcher]))
 
     def _broke(self, event: broker_machine.Event) -> Iterator[Action]:
         for action in self.broker.handle(event):
             match action:
                 case broker_machine.Record(fact):
+                    yield from self._over(fact)
                     yield Journal(fact)
                 case broker_machine.Reply(peer, Waiting()) if self.trouble is not None:
                     yield To(peer, Refused(to_data(ServiceError(self.trouble))))
@@ -256,3 +384,18 @@ class Server:
                     yield To(worker, message)
                 case broker_machine.Ask(order):
                     self.orders.append(order)
+
+    def _over(self, fact: Fact) -> Iterator[Action]:
+        """What cost workers in an epoch that is over need not be known any more."""
+        match fact:
+            case EpochOpened(job, epoch):
+                yield from self._coordinate(Over(job, epoch))
+            case Closed(job):
+                yield from self._coordinate(Over(job, None))
+
+
+def _place(executing: Sequence[Any] | None) -> tuple[int, int] | None:
+    """Split and position, as a launcher said them; what is no such thing is nothing."""
+    if executing is None or list(map(type, executing)) != [int, int]:
+        return None
+    return executing[0], executing[1]

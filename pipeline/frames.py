@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgpack
 
+from .chunks import join
 from .errors import MalformedMessage, VersionMismatch
 from .messages import MESSAGES, VERSION, Hello, Message
 
@@ -50,6 +51,7 @@ def from_frames(frames: Sequence[Buffer]) -> tuple[Message, list[Buffer]]:
         MalformedMessage: what is no message, has fields of another type, or exceeds a limit.
         VersionMismatch: a Hello of another version.
     """
+    frames = join(frames, FRAMES, BLOCK_BYTES)
     if not frames or len(frames) > FRAMES:
         raise MalformedMessage(f"a message of {len(frames)} frames: 1 to {FRAMES} are possible")
     if len(frames[0]) > MESSAGE_BYTES:

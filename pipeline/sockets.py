@@ -18,7 +18,18 @@ from .errors import ServiceError
 from .frames import BLOCK_BYTES
 from .keys import Lock
 
-__all__ = ["address_in", "bind", "connect", "make_run_directory", "open_socket", "own", "send"]
+__all__ = [
+    "address_in",
+    "base_folder",
+    "bind",
+    "check_length",
+    "connect",
+    "make_run_directory",
+    "open_socket",
+    "own",
+    "private_base",
+    "send",
+]
 
 #: Of a socket's path our own folders and its name take about so many bytes.
 ROOM = 50
@@ -47,7 +58,7 @@ def open_socket(
 ) -> zmq.Socket[bytes]:
     """A socket that fails loudly, forgets at once when closed, and notices a peer that has stopped.
 
-    With a lock it talks by CURVE alone. A peer's `identity` is by what the server knows it; a random one if it has none.
+    With a lock it talks by CURVE alone. By its `identity` the server knows a peer; without one, it has a random one.
     """
     socket = context.socket(kind)
     for option, value in OPTIONS.items():
@@ -127,7 +138,8 @@ def _by_ipv6(address: Address) -> bool:
 
 def _text(socket: zmq.Socket[bytes]) -> str:
     """Where a socket listens or connects to."""
-    return os.fsdecode(socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip("\0")
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    return endpoint.decode("utf-8", "surrogateescape").rstrip("\0") if isinstance(endpoint, bytes) else ""
 
 
 def make_run_directory() -> Path:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
 from .errors import InvalidArgumentError, NotFoundError
-from .image_bytes import ImageBytes, check_dimensions, refuse
+from .image_bytes import ImageBytes, check_dimensions, image_format, refuse
 from .kernels.jpeg_header import read_jpeg_header
 from .png import decode_png
 
@@ -19,7 +19,7 @@ try:
 except ImportError:  # no wheel for this platform: Pillow gives the same pixels, more slowly
     simplejpeg = None
 
-__all__ = ["decode_jpeg", "decode_png", "read_file"]
+__all__ = ["decode_image", "decode_jpeg", "decode_png", "read_file"]
 
 #: A progressive JPEG with more scans than this is refused: each one costs a pass over the whole image.
 MAX_SCANS = 500
@@ -99,6 +99,51 @@ def decode_jpeg(
     except (ValueError, RuntimeError):
         pixels = _decode_tolerantly(contents, options, (height, width), try_recover_truncated)
     return _from_cmyk(pixels, adobe) if colours == "CMYK" else pixels
+
+
+def decode_image(
+    contents: ImageBytes,
+    channels: int | None = None,
+    dtype: DTypeLike = np.uint8,
+    name: str | None = None,
+    expand_animations: bool = True,
+) -> NDArray[Any]:
+    """The pixels of a JPEG or PNG, told apart by their bytes, [height, width, channels].
+
+    `channels` as in `decode_jpeg` and `decode_png`, None as 0. `dtype` uint8; uint16, into which 8-bit JPEG samples go
+    times 256 and 8-bit PNG samples times 257; or float32, from 0.0 to 1.0. `expand_animations` is about formats that
+    have frames, and neither of these has; `name` does nothing.
+
+    Raises InvalidArgumentError: bytes of another format, named in the message; damage; values that are not supported.
+
+    >>> decode_image(read_file("tests/data/images/rgba.png"), channels=3, dtype="float32").shape
+    (96, 120, 3)
+
+    Meaning: that of tf.io.decode_image.
+    """
+    kind = image_format(contents) if isinstance(contents, ImageBytes) else None
+    if kind not in ("JPEG", "PNG"):
+        refuse(contents, "JPEG or PNG")
+    wanted = _sample_kind(dtype)
+    if kind == "PNG":
+        samples = decode_png(contents, channels or 0, np.uint8 if wanted == "uint8" else np.uint16)
+        return samples.astype(np.float32) * np.float32(1 / 65535) if wanted == "float32" else samples
+    pixels = decode_jpeg(contents, channels or 0)
+    if wanted == "uint8":
+        return pixels
+    if wanted == "uint16":
+        return pixels.astype(np.uint16) * np.uint16(256)
+    return pixels.astype(np.float32) * np.float32(1 / 255)
+
+
+def _sample_kind(dtype: DTypeLike) -> str:
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = repr(dtype)
+    if name not in ("uint8", "uint16", "float32"):
+        raise InvalidArgumentError(f"dtype={name} is not supported for an image: uint8, uint16 or float32")
+    return name
 
 
 def _unsupported(channels: int, ratio: int, acceptable_fraction: float, dct_method: str) -> NoReturn:

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import decode_jpeg, decode_png
+from .decoding import decode_image
 from .errors import InvalidArgumentError
-from .image_bytes import ImageBytes, image_format, refuse
+from .image_bytes import ImageBytes
 from .kernels.resample import (
     COLUMN_BITS,
     ROW_BITS,
+    area_taps,
+    gather_pixels,
+    nearest_taps,
     resample_bytes,
     resample_floats,
     to_fixed_point,
@@ -30,46 +33,55 @@ _TABLES = 4096
 #: What the kernel reads as it is; everything else that is real becomes float32 first.
 _READ = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
-_METHODS = ("bilinear",)
+_METHODS = ("bilinear", "area", "nearest")
 
 
-def resize(
-    image: NDArray[Any], size: Sequence[int], method: str = "bilinear", antialias: bool = False
-) -> NDArray[np.float32]:
-    """An image [height, width, channels], or a batch [n, height, width, channels], at another size; float32.
+def resize(image: NDArray[Any], size: Sequence[int], method: str = "bilinear", antialias: bool = False) -> NDArray[Any]:
+    """An image [height, width, channels], or a batch [n, height, width, channels], at another size.
 
-    `size` is (height, width) in pixels. Bilinear between half-pixel centres; with `antialias` the filter is as wide as
-    the scale when it shrinks. The range of values stays: uint8 gives 0.0 to 255.0. The same size gives the same pixels.
-    The result is the same on every machine.
+    `size` is (height, width) in pixels. `method`: "bilinear" between half-pixel centres; "area", the mean of what lies
+    under each new pixel, parts of pixels by their part; "nearest", the pixel in which the centre lies. The first two
+    give float32, nearest the dtype of `image`. The range of values stays: uint8 gives 0.0 to 255.0. With `antialias`
+    the bilinear filter is as wide as the scale when it shrinks; the others know no such thing. The same size gives the
+    same pixels. The result is the same on every machine.
 
     Raises InvalidArgumentError: not an image of 3 or 4 dimensions, no pixels, numbers that are not real, a size that is
     not two positive numbers, or another method.
 
     >>> ramp = np.array([[[0], [1], [2], [3]]], np.uint8)
-    >>> resize(ramp, (1, 2)).ravel().tolist()
-    [0.5, 2.5]
+    >>> [resize(ramp, (1, 3), method).ravel().tolist() for method in ("area", "nearest")]
+    [[0.25, 1.5, 2.75], [0, 2, 3]]
 
     Meaning: that of tf.image.resize (TensorFlow 2).
     """
-    if method not in _METHODS:
-        raise InvalidArgumentError(f"method={method!r} is not supported: there is {', '.join(map(repr, _METHODS))}")
+    _check_method(method)
     height, width = _checked_size(size)
     image = _checked_image(image)
+    if method != "nearest":
+        image = np.ascontiguousarray(image if image.dtype in _READ else image.astype(np.float32))
+    dtype = image.dtype if method == "nearest" else np.dtype(np.float32)
     if image.shape[-3:-1] == (height, width):
-        return image.astype(np.float32)
-    out = np.empty((*image.shape[:-3], height, width, image.shape[-1]), np.float32)
+        return image.astype(dtype)
+    out = np.empty((*image.shape[:-3], height, width, image.shape[-1]), dtype)
     for source, target in zip(image, out, strict=True) if image.ndim == 4 else ((image, out),):
-        _resize_to_floats(source, target, antialias)
+        if method == "nearest":
+            _take_nearest(source, target)
+        else:
+            _resize_to_floats(source, target, method, antialias)
     return out
 
 
 def decode_and_resize(
-    contents: ImageBytes, size: Sequence[int], antialias: bool = False, channels: int = 3
+    contents: ImageBytes,
+    size: Sequence[int],
+    antialias: bool = False,
+    channels: int = 3,
+    method: str = "bilinear",
 ) -> NDArray[np.uint8]:
     """The pixels of a JPEG or PNG at a size, uint8 [height, width, channels].
 
-    `size` is (height, width) in pixels; `channels` as in `decode_jpeg` and `decode_png`. The format is told by the
-    bytes. The pixels are those of `resize(decode(contents), size, antialias=antialias)`, rounded to whole numbers;
+    `size` is (height, width) in pixels; `channels` as in `decode_image`. The format is told by the
+    bytes. The pixels are those of `resize(decode(contents), size, method, antialias)`, rounded to whole numbers;
     fixed-point arithmetic makes them the same on every machine.
 
     Raises InvalidArgumentError, as `decode_jpeg`, `decode_png` and `resize` do.
@@ -79,43 +91,62 @@ def decode_and_resize(
     >>> photo.shape, photo.dtype
     ((64, 48, 3), dtype('uint8'))
     """
+    _check_method(method)
     height, width = _checked_size(size)
-    image = _decode(contents, channels)
+    image = decode_image(contents, channels)
     if image.shape[:2] == (height, width):
         return image
-    rows, columns = _bytes_table(image.shape[0], height, antialias), _bytes_table(image.shape[1], width, antialias)
     out = np.empty((height, width, image.shape[2]), np.uint8)
+    if method == "nearest":
+        _take_nearest(image, out)
+        return out
+    rows, columns = (_bytes_table(image.shape[axis], out.shape[axis], method, antialias) for axis in (0, 1))
     flat = image.reshape(image.shape[0], -1), out.reshape(height, -1)
     resample_bytes(flat[0], image.shape[2], rows[0], rows[1], columns[0], columns[2], flat[1])
     return out
 
 
-def _decode(contents: ImageBytes, channels: int) -> NDArray[np.uint8]:
-    name = image_format(contents) if isinstance(contents, ImageBytes) else None
-    if name == "JPEG":
-        return decode_jpeg(contents, channels)
-    return decode_png(contents, channels) if name == "PNG" else refuse(contents, "JPEG or PNG")
+def _take_nearest(image: NDArray[Any], out: NDArray[Any]) -> None:
+    rows, columns = (_nearest_table(image.shape[axis], out.shape[axis]) for axis in (0, 1))
+    pixels, taken = (each.view(np.uint8).reshape(len(each), -1) for each in (np.ascontiguousarray(image), out))
+    gather_pixels(pixels, image.shape[2] * image.itemsize, rows, columns, taken)
 
 
-def _resize_to_floats(image: NDArray[Any], out: NDArray[np.float32], antialias: bool) -> None:
-    rows, columns = (_floats_table(image.shape[axis], out.shape[axis], antialias) for axis in (0, 1))
+def _resize_to_floats(image: NDArray[Any], out: NDArray[np.float32], method: str, antialias: bool) -> None:
+    rows, columns = (_floats_table(image.shape[axis], out.shape[axis], method, antialias) for axis in (0, 1))
     flat = image.reshape(image.shape[0], -1), out.reshape(out.shape[0], -1)
     resample_floats(flat[0], image.shape[2], rows[0], rows[1], columns[0], columns[1], flat[1])
 
 
 @lru_cache(_TABLES)
+def _nearest_table(size_in: int, size_out: int) -> NDArray[np.int64]:
+    return nearest_taps(size_in, size_out)
+
+
+def _taps(size_in: int, size_out: int, method: str, antialias: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    return area_taps(size_in, size_out) if method == "area" else triangle_taps(size_in, size_out, antialias)
+
+
+@lru_cache(_TABLES)
 def _bytes_table(
-    size_in: int, size_out: int, antialias: bool
+    size_in: int, size_out: int, method: str, antialias: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
     """First indices, and the weights in the precision for rows and for columns."""
-    first, weights = triangle_taps(size_in, size_out, antialias)
+    first, weights = _taps(size_in, size_out, method, antialias)
     return first, to_fixed_point(weights, ROW_BITS), to_fixed_point(weights, COLUMN_BITS)
 
 
 @lru_cache(_TABLES)
-def _floats_table(size_in: int, size_out: int, antialias: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    first, weights = triangle_taps(size_in, size_out, antialias)
+def _floats_table(
+    size_in: int, size_out: int, method: str, antialias: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    first, weights = _taps(size_in, size_out, method, antialias)
     return first, weights.astype(np.float32)
+
+
+def _check_method(method: str) -> None:
+    if method not in _METHODS:
+        raise InvalidArgumentError(f"method={method!r} is not supported: there is {', '.join(map(repr, _METHODS))}")
 
 
 def _checked_size(size: Sequence[int]) -> tuple[int, int]:
@@ -130,7 +161,7 @@ def _checked_size(size: Sequence[int]) -> tuple[int, int]:
 
 
 def _checked_image(image: NDArray[Any]) -> NDArray[Any]:
-    """As the kernel reads it: contiguous, native, of one of a few kinds of numbers."""
+    """An array that is an image or a batch of them, of real numbers."""
     image = np.asarray(image)
     if image.ndim not in (3, 4):
         raise InvalidArgumentError(
@@ -140,4 +171,4 @@ def _checked_image(image: NDArray[Any]) -> NDArray[Any]:
         raise InvalidArgumentError(f"an image of shape {image.shape} has no pixels to resize")
     if image.dtype.kind not in "buif":
         raise InvalidArgumentError(f"pixels of dtype {image.dtype} cannot be resized: give real numbers")
-    return np.ascontiguousarray(image if image.dtype in _READ else image.astype(np.float32))
+    return image

@@ -72,4 +72,6 @@ def _images(_: Path) -> None:
         decode_and_resize(file.getvalue(), (8, 8), antialias=antialias)
         for dtype in (np.uint8, np.uint16, np.float32):
             resize(pixels.astype(dtype), (8, 8), antialias=antialias)
+    for method in ("area", "nearest"):
+        decode_and_resize(file.getvalue(), (8, 8), method=method)
     random_flip_left_right(pixels, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Bilinear resampling: tables of taps, and the passes over rows and columns."""
+"""Resampling: tables of taps for bilinear, area and nearest, and the passes over rows and columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from .compile import inline, kernel
 from .lanes import weigh_four
 
-__all__ = ["COLUMN_BITS", "ROW_BITS", "resample_bytes", "resample_floats", "to_fixed_point", "triangle_taps"]
+__all__ = [
+    "COLUMN_BITS",
+    "ROW_BITS",
+    "area_taps",
+    "gather_pixels",
+    "nearest_taps",
+    "resample_bytes",
+    "resample_floats",
+    "to_fixed_point",
+    "triangle_taps",
+]
 
 # Fixed point for bytes. A sum over rows keeps 4 bits below the point (8 + 22 - 18 = 12 bits); a sum over columns of
 # these has 12 + 19 = 31 bits at most, so int32 holds both, and no weight is off by more than 2**-20.
@@ -53,6 +63,37 @@ def triangle_taps(size_in: int, size_out: int, antialias: bool) -> tuple[NDArray
     return first, weights[:, :widest].copy()
 
 
+@kernel
+def area_taps(size_in: int, size_out: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """As `triangle_taps`, where a source pixel weighs as much of it as lies under the sample.
+
+    In units of 1 / size_out of a source pixel all edges are whole numbers, so that every overlap is exact.
+    """
+    first = np.zeros(size_out, np.int64)
+    weights = np.zeros((size_out, (size_in - 1) // size_out + 2), np.float64)
+    widest = 1
+    for i in range(size_out):
+        low, high = i * size_in, (i + 1) * size_in
+        first[i] = low // size_out
+        taps = (high - 1) // size_out + 1 - first[i]
+        for k in range(taps):
+            left, right = (first[i] + k) * size_out, (first[i] + k + 1) * size_out
+            weights[i, k] = (min(high, right) - max(low, left)) / size_in
+        widest = max(widest, taps)
+    _pull_inside(first, weights, size_in, widest)
+    return first, weights[:, :widest].copy()
+
+
+@kernel
+def nearest_taps(size_in: int, size_out: int) -> NDArray[np.int64]:
+    """For each of `size_out` samples the source pixel in which its centre lies, int64 [size_out], below size_in."""
+    scale = np.float32(size_in) / np.float32(size_out)  # in float32, as TensorFlow: where it rounds, so do we
+    indices = np.empty(size_out, np.int64)
+    for i in range(size_out):
+        indices[i] = min(size_in - 1, int(np.floor((np.float32(i) + np.float32(0.5)) * scale)))
+    return indices
+
+
 @inline
 def _pull_inside(first: NDArray[np.int64], weights: NDArray[np.float64], size_in: int, taps: int) -> None:
     """Move the taps near the end so that none lies outside, not even one of weight 0."""
@@ -66,17 +107,17 @@ def _pull_inside(first: NDArray[np.int64], weights: NDArray[np.float64], size_in
 
 @kernel
 def to_fixed_point(weights: NDArray[np.float64], bits: int) -> NDArray[np.int32]:
-    """Weights as int32 with `bits` below the point; each row sums to exactly 1."""
+    """Weights as int32 with `bits` below the point, none below 0; each row sums to exactly 1."""
     fixed = np.empty(weights.shape, np.int32)
+    one = np.int64(1) << bits
     for i in range(weights.shape[0]):
-        rest = np.int64(1) << bits
-        heaviest = 0
+        # The sums are rounded, not the weights: thousands of small weights would all be off in the same direction.
+        total, before = 0.0, np.int64(0)
         for k in range(weights.shape[1]):
-            fixed[i, k] = np.int32(np.floor(weights[i, k] * (np.int64(1) << bits) + 0.5))
-            rest -= np.int64(fixed[i, k])
-            if fixed[i, k] > fixed[i, heaviest]:
-                heaviest = k
-        fixed[i, heaviest] += np.int32(rest)
+            total += weights[i, k]
+            upto = min(one, np.int64(np.floor(total * one + 0.5))) if k < weights.shape[1] - 1 else one
+            fixed[i, k] = np.int32(upto - before)
+            before = upto
     return fixed
 
 
@@ -169,3 +210,27 @@ def resample_floats(
                     if weight != 0:
                         total += weight * row[(columns[x] + k) * channels + c]
                 out[y, x * channels + c] = total
+
+
+@inline
+def _gather_row(row: Any, columns: NDArray[np.int64], step: int, out: Any) -> None:
+    for x in range(columns.shape[0]):
+        at, to = columns[x] * step, x * step
+        for i in range(step):
+            out[to + i] = row[at + i]
+
+
+@kernel
+def gather_pixels(
+    image: NDArray[np.uint8],
+    step: int,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    out: NDArray[np.uint8],
+) -> None:
+    """`out` is bytes [rows, columns * step]: the pixels of `image`, of `step` bytes each, at these rows and columns."""
+    for y in range(rows.shape[0]):
+        if step == 3:  # so that the compiler knows it
+            _gather_row(image[rows[y]], columns, 3, out[y])
+        else:
+            _gather_row(image[rows[y]], columns, step, out[y])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
-from headrace.pipeline.augment import random_flip_left_right
+from headrace.pipeline.augment import random_crop, random_flip_left_right
+from headrace.pipeline.errors import InvalidArgumentError
 
 
 class Always(np.random.Generator):
@@ -65,3 +68,59 @@ def test_a_flipped_image_is_a_copy_and_the_given_one_is_untouched() -> None:
         if (flipped != image).any():
             assert not np.shares_memory(flipped, image)
     np.testing.assert_array_equal(image, np.arange(6).reshape(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((5, 7, 3), (3, 7, 2)),
+        ((4,), (2,)),
+        ((2, 3, 4, 5), (1, 3, 2, 5)),
+        ((3, 3), (0, 3)),
+        ((), ()),
+        ((6, 6, 3), (6, 6, 3)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64, object])
+def test_a_crop_is_a_part_of_the_array(shape: tuple[int, ...], size: tuple[int, ...], dtype: Any) -> None:
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    places = product(*(range(n - m + 1) for n, m in zip(shape, size, strict=True)))
+    cuts = [tuple(slice(first, first + m) for first, m in zip(place, size, strict=True)) for place in places]
+    parts = [array[(*cut, ...)].tolist() for cut in cuts]
+    for seed in range(20):
+        crop = random_crop(array, size, np.random.default_rng(seed))
+        assert crop.shape == size
+        assert crop.dtype == array.dtype
+        assert crop.flags.c_contiguous
+        assert crop.tolist() in parts
+
+
+def test_every_place_is_equally_likely() -> None:
+    image, rng, draws = np.arange(12).reshape(3, 4), np.random.default_rng(3), 6000
+    corners = Counter(int(random_crop(image, (2, 2), rng)[0, 0]) for _ in range(draws))
+    assert sorted(corners) == [0, 1, 2, 4, 5, 6]
+    expected = draws / 6
+    assert all(abs(count - expected) < 5 * np.sqrt(expected * 5 / 6) for count in corners.values())
+
+
+def test_a_crop_is_drawn_with_one_call_for_all_dimensions() -> None:
+    used, reference = np.random.default_rng(4), np.random.default_rng(4)
+    crop = random_crop(np.arange(100).reshape(10, 10), (3, 4), used)
+    row, column = reference.integers(0, [7, 6], endpoint=True)
+    assert crop[0, 0] == 10 * row + column
+    assert used.bit_generator.state == reference.bit_generator.state
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((2, 2), r"has 2 lengths, an array of shape \(4, 5, 3\) has 3 dimensions"),
+        ((2, 6, 3), "6 does not fit into dimension 1"),
+        ((-1, 2, 3), "-1 does not fit into dimension 0"),
+        ((2.5, 2, 3), "no sequence of whole numbers"),
+        (2, "no sequence of whole numbers"),
+    ],
+)
+def test_a_crop_that_does_not_fit_is_named(size: Any, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        random_crop(np.zeros((4, 5, 3)), size, np.random.default_rng(0))

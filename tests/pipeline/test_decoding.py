@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headrace.pipeline import decoding
-from headrace.pipeline.decoding import decode_jpeg, decode_png, read_file
+from headrace.pipeline.decoding import decode_image, decode_jpeg, decode_png, read_file
 from headrace.pipeline.errors import InvalidArgumentError, NotFoundError
 from headrace.pipeline.image_bytes import MAX_PIXELS
 
@@ -375,3 +375,59 @@ def test_read_file_names_what_is_not_there(tmp_path: Path) -> None:
         read_file(tmp_path / "missing.jpg")
     with pytest.raises(NotFoundError, match="directory"):
         read_file(tmp_path)
+
+
+@pytest.mark.parametrize("name", PNGS)
+def test_a_png_is_told_by_its_bytes(name: str) -> None:
+    arrays = np.load(IMAGES / f"{name}.npz")
+    for key, arguments in golden(name, "decode_png"):
+        assert_same(decode_image(read_file(IMAGES / name), **arguments), arrays[key])
+    assert_same(decode_image(read_file(IMAGES / name), None), arrays["pixels"])
+
+
+@pytest.mark.parametrize("name", [name for name in JPEGS if "accurate" in INDEX[name]["arrays"]])
+def test_a_jpeg_is_told_by_its_bytes(name: str) -> None:
+    photo = read_file(IMAGES / name)
+    expected = np.load(IMAGES / f"{name}.npz")["accurate"]
+    assert_same(decode_image(photo), expected)
+    assert_same(decode_image(memoryview(photo), channels=3), decode_jpeg(photo, 3))
+
+
+def test_samples_are_widened_as_tensorflow_does() -> None:
+    photo, deep = read_file(IMAGES / "baseline_444.jpg"), read_file(IMAGES / "rgb_16bit.png")
+    assert_same(decode_image(photo, dtype="uint16"), decode_jpeg(photo).astype(np.uint16) * np.uint16(256))
+    assert_same(decode_image(deep, dtype=np.uint16), np.load(IMAGES / "rgb_16bit.png.npz")["uint16"])
+    for contents, whole, full in ((photo, decode_jpeg(photo), 255), (deep, decode_png(deep, dtype="uint16"), 65535)):
+        scaled = decode_image(contents, dtype=np.float32)
+        assert scaled.dtype == np.float32
+        np.testing.assert_allclose(scaled, whole / full, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("contents", "arguments", "message"),
+    [
+        (b"GIF89a......", {}, "not a JPEG or PNG: .* which is GIF: convert it to JPEG or PNG"),
+        (b"BM" + bytes(40), {}, "which is BMP"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", {"expand_animations": False}, "which is WebP"),
+        (b"", {}, "there are no bytes"),
+        (b"hello there", {}, "no image format that we know"),
+        ("a.png", {}, "not from str"),
+    ],
+)
+def test_another_format_is_refused_by_name(contents: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        decode_image(contents, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("rgb.png", {"dtype": "int32"}, "dtype=int32 is not supported"),
+        ("rgb.png", {"dtype": "pixels"}, "dtype='pixels' is not supported"),
+        ("rgb.png", {"channels": 2}, "channels=2 is not supported for a PNG"),
+        ("baseline_444.jpg", {"channels": 4}, "channels=4 is not supported for a JPEG"),
+    ],
+)
+def test_arguments_that_a_format_has_not_are_refused(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        decode_image(read_file(IMAGES / name), **arguments)

@@ -26,11 +26,11 @@ from headrace.pipeline.resizing import decode_and_resize, resize
 IMAGES = Path(__file__).parents[1] / "data" / "images"
 INDEX = json.loads((IMAGES / "index.json").read_text())
 GOLDEN = [
-    (name, key, each["args"]["size"], each["args"]["antialias"])
+    (name, key, each["args"])
     for name, entry in INDEX.items()
     if name.endswith((".jpg", ".png"))
     for key, each in entry["arrays"].items()
-    if each["call"] == "resize of pixels" and each["args"]["method"] == "bilinear"
+    if each["call"] == "resize of pixels" and each["args"]["method"] in ("bilinear", "area", "nearest")
 ]
 RAMP = dict(np.load(IMAGES / "resize_ramp.npz"))
 
@@ -45,25 +45,84 @@ def png(image: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize(("name", "key", "size", "antialias"), GOLDEN)
-def test_photographs_are_resized_as_tensorflow_does(name: str, key: str, size: list[int], antialias: bool) -> None:
+@pytest.mark.parametrize(("name", "key", "arguments"), GOLDEN)
+def test_photographs_are_resized_as_tensorflow_does(name: str, key: str, arguments: dict[str, Any]) -> None:
     arrays = np.load(IMAGES / f"{name}.npz")
-    actual = resize(arrays["pixels"], size, antialias=antialias)
-    assert actual.dtype == np.float32
-    np.testing.assert_allclose(actual, arrays[key], rtol=0, atol=1e-3)
+    actual = resize(arrays["pixels"], **arguments)
+    assert actual.dtype == arrays[key].dtype
+    if arguments["method"] == "nearest":
+        np.testing.assert_array_equal(actual, arrays[key])
+    else:
+        # TensorFlow rounds the edges of areas to float32.
+        np.testing.assert_allclose(actual, arrays[key], rtol=0, atol=3e-3 if arguments["method"] == "area" else 1e-3)
 
 
-@pytest.mark.parametrize("key", [key for key in RAMP if key.startswith("bilinear")])
+@pytest.mark.parametrize("key", [key for key in RAMP if key.startswith("nearest")])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "int64", ">u2", "bool", "float64"])
+def test_nearest_pixels_are_tensorflows_and_keep_their_dtype(key: str, dtype: str) -> None:
+    ramp, width = RAMP["input"], len(RAMP[key])
+    actual = resize(np.stack([ramp[0], ramp[0]]).astype(dtype), (4, width), "nearest", antialias="antialias" in key)
+    assert actual.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(actual, np.broadcast_to(RAMP[key].astype(dtype)[:, None], (4, width, 1)))
+
+
+@pytest.mark.parametrize("key", [key for key in RAMP if key.startswith(("bilinear", "area"))])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int64", "float64", ">u2", "bool"])
 def test_a_ramp_is_resized_as_tensorflow_does(key: str, dtype: str) -> None:
     ramp = RAMP["input"] if dtype != "bool" else RAMP["input"] % 2
     width = len(RAMP[key])
-    actual = resize(ramp.astype(dtype), (1, width), antialias="antialias" in key)
+    method = key.partition("_")[0]
+    actual = resize(ramp.astype(dtype), (1, width), method, antialias="antialias" in key)
     assert actual.shape == (1, width, 1)
     if dtype != "bool":
         np.testing.assert_allclose(actual[0, :, 0], RAMP[key], rtol=0, atol=1e-6)
     else:
-        np.testing.assert_array_equal(actual, resize(ramp.astype(np.float32), (1, width), antialias="antialias" in key))
+        expected = resize(ramp.astype(np.float32), (1, width), method, antialias="antialias" in key)
+        np.testing.assert_array_equal(actual, expected)
+
+
+def overlaps(size_in: int, size_out: int) -> NDArray[np.float64]:
+    """How much of each new pixel each old one covers, [size_out, size_in], from their edges."""
+    new, old = np.arange(size_out)[:, None] * size_in / size_out, np.arange(size_in)[None]
+    covered = np.minimum(new + size_in / size_out, old + 1) - np.maximum(new, old)
+    return np.maximum(covered, 0) * size_out / size_in
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(st.integers(1, 60), st.integers(1, 60)), st.tuples(st.integers(1, 90), st.integers(1, 90)))
+def test_area_is_the_mean_of_what_lies_under_each_pixel(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    image = noise(*shape, 3)
+    expected = np.einsum("yi,xj,ijc->yxc", overlaps(shape[0], size[0]), overlaps(shape[1], size[1]), image)
+    np.testing.assert_allclose(resize(image, size, "area"), expected, rtol=0, atol=1e-3)
+    assert np.abs(decode_and_resize(png(image), size, method="area") - expected).max() <= 0.5 + 1 / 30
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(st.integers(1, 60), st.integers(1, 60)), st.tuples(st.integers(1, 90), st.integers(1, 90)))
+def test_nearest_takes_the_pixel_under_each_centre(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    taken = resize(np.moveaxis(np.indices(shape), 0, -1), size, "nearest")
+    for axis, indices in ((0, taken[:, :1, 0]), (1, taken[:1, :, 1])):
+        # Twice the centre, so that all is whole numbers. One on an edge between pixels may be either's in float32.
+        exact, rest = np.divmod((2 * np.arange(size[axis]) + 1) * shape[axis], 2 * size[axis])
+        off = exact - indices.ravel()
+        assert ((off == 0) | ((off == 1) & (rest == 0))).all()
+        np.testing.assert_array_equal(taken[..., axis], np.broadcast_to(indices, size))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_nearest_bytes_are_those_of_the_image(channels: int) -> None:
+    image = noise(50, 40, channels)
+    expected = resize(image, (33, 70), "nearest")
+    np.testing.assert_array_equal(decode_and_resize(png(image), (33, 70), False, channels, "nearest"), expected)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "area"])
+def test_thousands_of_small_weights_lose_nothing(method: str) -> None:
+    image = np.zeros((1, 40_000, 1), np.uint8)
+    image[:, 10_000:30_000] = 255
+    expected = float(resize(image, (1, 1), method, antialias=True)[0, 0, 0])
+    assert expected == pytest.approx(255 * (1 / 2 if method == "area" else 7 / 12), abs=0.05)
+    assert abs(decode_and_resize(png(image), (1, 1), True, 1, method)[0, 0, 0] - expected) <= 0.55
 
 
 def test_a_batch_is_its_images() -> None:
@@ -71,18 +130,23 @@ def test_a_batch_is_its_images() -> None:
     expected = [resize(image, (7, 40), antialias=True) for image in batch]
     np.testing.assert_array_equal(resize(batch, (7, 40), antialias=True), expected)
     assert resize(batch[:0], (7, 40)).shape == (0, 7, 40, 2)
+    np.testing.assert_array_equal(
+        resize(batch, (7, 40), "nearest"), [resize(each, (7, 40), "nearest") for each in batch]
+    )
 
 
 def test_a_slice_is_resized_as_its_copy_is() -> None:
     image = noise(40, 50, 4)[::2, 5:-5, :3]
-    np.testing.assert_array_equal(resize(image, (9, 9)), resize(image.copy(), (9, 9)))
+    for method in ("bilinear", "area", "nearest"):
+        np.testing.assert_array_equal(resize(image, (9, 9), method), resize(image.copy(), (9, 9), method))
 
 
 def test_the_same_size_gives_the_same_pixels_in_memory_of_their_own() -> None:
     image = noise(5, 6, 3).astype(np.float32)
-    same = resize(image, (5, 6))
-    np.testing.assert_array_equal(same, image)
-    assert not np.shares_memory(same, image)
+    for method in ("bilinear", "area", "nearest"):
+        same = resize(image, (5, 6), method)
+        np.testing.assert_array_equal(same, image)
+        assert not np.shares_memory(same, image)
 
 
 def test_infinite_and_missing_values_stay_where_they_are() -> None:
@@ -102,7 +166,7 @@ def test_infinite_and_missing_values_stay_where_they_are() -> None:
         (noise(4, 4, 3), 2, "bilinear", r"size=2 is not \(height, width\)"),
         (noise(4, 4, 3), (2, 2, 2), "bilinear", "is not"),
         (noise(4, 4, 3), (2.5, 2), "bilinear", "whole pixels"),
-        (noise(4, 4, 3), (2, 2), "lanczos3", "method='lanczos3' is not supported: there is 'bilinear'"),
+        (noise(4, 4, 3), (2, 2), "lanczos3", "method='lanczos3' is not supported: there is 'bilinear', 'area', 'near"),
     ],
 )
 def test_what_cannot_be_resized_is_named(image: Any, size: Any, method: str, message: str) -> None:
@@ -158,6 +222,11 @@ def test_channels_and_format_are_found_in_the_bytes() -> None:
     np.testing.assert_array_equal(decode_and_resize(transparent, (96, 120)), decode_png(transparent, channels=3))
 
 
+def test_an_unknown_method_is_refused_before_anything_is_decoded() -> None:
+    with pytest.raises(InvalidArgumentError, match="method='bicubic' is not supported"):
+        decode_and_resize(b"no image", (4, 4), method="bicubic")
+
+
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
@@ -183,6 +252,8 @@ for antialias in (False, True):
     for size in ((224, 224), (500, 333), (31, 700)):
         pixels = decode_and_resize(photo, size, antialias)
         digest.update(pixels.tobytes() + resize(pixels, (100, 101), antialias=antialias).tobytes())
+        area = decode_and_resize(photo, size, method="area")
+        digest.update(area.tobytes() + resize(area, (100, 101), "area").tobytes())
 print(digest.hexdigest())
 """
 

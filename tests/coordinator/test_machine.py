@@ -17,16 +17,21 @@ from headrace.coordinator.machine import (
     Joined,
     Kill,
     Notify,
+    Over,
+    Record,
     Send,
     Silent,
     Tick,
 )
-from headrace.pipeline.messages import Bye, Heartbeat, Lease, Revoke
+from headrace.coordinator.strikes import Cleared, Element, Forgiven, Strikes
+from headrace.pipeline.messages import Bye, Heartbeat, Lease, Pieces, Revoke
 from headrace.pipeline.orders import Granted, Release, Want, Withdrawn
 from headrace.pipeline.work import Work
 
 SEVEN = Want(7, job=1, epoch=0, work=Work((1,), 5, 0, 10), depth=0, limit=100, urgent=False)
 URGENT = replace(SEVEN, urgent=True)
+#: The rows behind those.
+EIGHT = replace(SEVEN, split=8, work=Work((1,), 5, 10, 20))
 
 
 @pytest.fixture
@@ -219,14 +224,14 @@ def test_after_two_losses_on_an_element_the_third_try_is_alone_in_a_fresh_proces
     coordinator.handle(Joined("b"))
     assert leased(dies_on(coordinator, "a", 3)) == [("b", 7)]
     coordinator.handle(Joined("c"))
-    coordinator.handle(replace(SEVEN, split=8))  # c is fresh no more
+    coordinator.handle(EIGHT)  # c is fresh no more
     found = dies_on(coordinator, "b", 3)
     assert leased(found) == []
     assert [each.worker for each in found if isinstance(each, Kill)] == ["c"]
     coordinator.handle(Died("c"))
     assert leased(coordinator.handle(Joined("d"))) == [("d", 7)]
-    coordinator.handle(replace(SEVEN, split=8))
-    assert coordinator.handle(replace(URGENT, split=9)) == [], "d is kept for the suspect alone"
+    coordinator.handle(EIGHT)
+    assert coordinator.handle(replace(EIGHT, split=9, urgent=True)) == [], "d is kept for the suspect alone"
     assert leased(coordinator.handle(Joined("e"))) == [("e", 9), ("e", 8)]
 
 
@@ -254,7 +259,15 @@ def test_deaths_that_hit_no_element_are_not_counted(coordinator: Coordinator) ->
         coordinator.handle(Died(worker))
         coordinator.handle(URGENT)
     assert lease_of(coordinator.handle(Joined("g"))).work[6] == []
-    assert coordinator.strikes == {}
+    assert coordinator.strikes == Strikes()
+
+
+@pytest.mark.parametrize("position", [-1, 10, 1 << 70])
+def test_positions_that_the_split_does_not_have_are_not_counted(coordinator: Coordinator, position: int) -> None:
+    coordinator.handle(Joined("a"))
+    coordinator.handle(URGENT)
+    coordinator.handle(Died("a", Executing(7, position)))
+    assert coordinator.strikes == Strikes()
 
 
 def test_a_death_on_an_element_whose_lease_had_moved_on_is_not_counted(coordinator: Coordinator) -> None:
@@ -263,7 +276,7 @@ def test_a_death_on_an_element_whose_lease_had_moved_on_is_not_counted(coordinat
     for now in (4.0, 8.0, 10.0, 10.1):
         coordinator.handle(Tick(now))  # a is stopped, and loses its lease
     coordinator.handle(Died("a", Executing(7, 3)))
-    assert coordinator.strikes == {}
+    assert coordinator.strikes == Strikes()
 
 
 def test_an_element_that_never_returns_is_counted_as_a_death_is(coordinator: Coordinator) -> None:
@@ -273,15 +286,54 @@ def test_an_element_that_never_returns_is_counted_as_a_death_is(coordinator: Coo
         coordinator.handle(Tick(now))
     coordinator.handle(Silent("a", Executing(7, 3)))
     coordinator.handle(Died("a", Executing(7, 3)))
-    assert coordinator.strikes == {(7, 3): ["it did not return within the lease of 10 s"]}
+    assert coordinator.strikes.causes == {Element(1, 0, (1,), 5, 3): ["it did not return within the lease of 10 s"]}
 
 
-def test_what_is_known_of_an_element_is_forgotten_with_its_split(coordinator: Coordinator) -> None:
-    coordinator.handle(Joined("a"))
+def test_an_element_that_comes_through_is_forgiven_before_it_can_be_delivered(coordinator: Coordinator) -> None:
     coordinator.handle(URGENT)
+    coordinator.handle(Joined("a"))
     dies_on(coordinator, "a", 3)
+    attempt = attempt_of(coordinator.handle(Joined("b")))
+    assert coordinator.handle(Heard("b", Pieces(7, attempt, 0, 3, False))) == []
+    assert coordinator.handle(Heard("b", Pieces(7, attempt - 1, 3, 4, False))) == []
+    assert coordinator.handle(Heard("b", Pieces(7, attempt, 3, 4, False))) == [Record(Forgiven(1, 0, (1,), 5, 3))]
+    assert coordinator.strikes == Strikes()
+
+
+def test_poison_stays_poison_when_its_split_is_done_and_computed_again(coordinator: Coordinator) -> None:
+    coordinator.handle(URGENT)
+    for worker in "abc":
+        coordinator.handle(Joined(worker))
+        dies_on(coordinator, worker, 3)
+    attempt = attempt_of(coordinator.handle(Joined("d")))
+    assert coordinator.handle(Heard("d", Pieces(7, attempt, 3, 4, False))) == []
     coordinator.handle(Release(7))
-    assert coordinator.strikes == {}
+    assert lease_of(coordinator.handle(replace(URGENT, split=12))).work[6] == [[3, 3, "the process ended"]]
+
+
+def test_a_lease_sent_again_says_what_is_poison_although_its_order_was_renewed(coordinator: Coordinator) -> None:
+    coordinator.handle(URGENT)
+    for worker in "abc":
+        coordinator.handle(Joined(worker))
+        dies_on(coordinator, worker, 3)
+    first = lease_of(coordinator.handle(Joined("d")))
+    coordinator.handle(URGENT)
+    coordinator.handle(Tick(1.5))
+    assert lease_of(coordinator.handle(beat("d"))) == first
+
+
+def test_strikes_are_cleared_when_their_epoch_or_job_is_over(coordinator: Coordinator) -> None:
+    for split, (job, epoch) in enumerate([(1, 0), (1, 1), (2, 0)]):
+        want = replace(URGENT, split=split, job=job, epoch=epoch)
+        coordinator.handle(want)
+        coordinator.handle(Joined("a"))
+        dies_on(coordinator, "a", 3, want)
+        coordinator.handle(Release(split))
+    assert coordinator.handle(Over(1, 0)) == []
+    assert coordinator.handle(Over(1, 1)) == [Record(Cleared(1, 1))]
+    assert [each[:2] for each in coordinator.strikes.causes] == [(1, 1), (2, 0)]
+    assert coordinator.handle(Over(1, None)) == [Record(Cleared(1, None))]
+    assert [each[:2] for each in coordinator.strikes.causes] == [(2, 0)]
 
 
 def test_who_waits_is_told_that_there_is_no_worker_or_none_that_speaks(coordinator: Coordinator) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "Deliver",
     "Ended",
     "Fetch",
+    "Freed",
     "Heartbeat",
     "Hello",
     "Inspect",
@@ -38,8 +39,11 @@ __all__ = [
     "Refused",
     "Register",
     "Registered",
+    "Retired",
     "Revoke",
     "Session",
+    "Shares",
+    "Sharing",
     "Stale",
     "Status",
     "Stop",
@@ -75,6 +79,7 @@ class Welcome:
 
     incarnation: int
     heartbeat_s: float
+    nonce: str = ""  #: Where a secret lies for who can share memory with the server (see `sharing`).
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,7 @@ class Deliver:
     layout: list[Any] | None
     checksum: int  #: Of the identities of everything up to and with these, chained.
     error: dict[str, Any] | None = None
+    slab: list[Any] | None = None  #: Where the block lies (see `slabs`), if it does not follow.
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +247,44 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes of a blob from `offset` on follow; it has `total`."""
+    """Bytes of a blob from `offset` on follow; it has `total`, or -1 where there is none of that name."""
 
     digest: str
     offset: int
     total: int
+
+
+# Memory that two processes on one host share.
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """I can read your memory, in which this secret lies. In mine, at `nonce`, it lies too. Without: I share none."""
+
+    secret: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """I can read that, so blocks may lie in slabs, up to `limit` bytes; with 0 they may not, or no longer."""
+
+    limit: int
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """I no longer use these regions: slab, offset, and the number under which each was lent to me last."""
+
+    regions: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """These slabs of mine are no more; unmap them."""
+
+    slabs: list[Any]
 
 
 # People's commands.
@@ -356,6 +395,7 @@ class Pieces:
     last: bool
     layout: list[Any] | None = None
     error: dict[str, Any] | None = None
+    slab: list[Any] | None = None  #: Where the block lies (see `slabs`), if it does not follow.
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +454,10 @@ Message: TypeAlias = (
     | Stored
     | Fetch
     | Part
+    | Shares
+    | Sharing
+    | Freed
+    | Retired
     | AskStatus
     | Status
     | Stop

@@ -32,7 +32,10 @@ from .book import Acknowledged, Book, Checkpointed, Closed, EpochOpened, Fact, J
 from .outbox import Parcel
 from .run import Limits, Run
 
-__all__ = ["Action", "Ask", "Broker", "Event", "FromClient", "FromWorker", "Record", "Reply", "Tell", "Tick"]
+__all__ = ["Action", "Ask", "Broker", "Event", "FromClient", "FromWorker", "Gone", "Record", "Reply", "Tell", "Tick"]
+
+#: A client that said nothing for so long may be busy with a step, or gone: something is sent to find out.
+PROBE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,14 @@ class Tick:
     now: float
 
 
-Event: TypeAlias = FromClient | FromWorker | Granted | Withdrawn | Scanned | Tick
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was sent to this client did not reach it: nobody of that name is connected."""
+
+    peer: str
+
+
+Event: TypeAlias = FromClient | FromWorker | Gone | Granted | Withdrawn | Scanned | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,14 @@ class Conversation:
     session: Session
     until: int = 0
     ended_told: bool = False
+    heard: float = 0.0  #: When the client last said something.
+    probed: float = 0.0  #: When it was last sent something to see whether it is there.
+    reached: bool = True  #: Whether nothing failed to reach it since.
+    gone: float | None = None  #: Since when nothing reaches it.
+
+    def speaks(self, peer: str, now: float) -> None:
+        """The client said something."""
+        self.peer, self.heard, self.probed, self.reached, self.gone = peer, now, now, True, None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,9 +136,11 @@ class Broker:
     decode: Callable[[bytes], Node]  #: From a registered graph to nodes, without its functions.
     limits: Limits = field(default_factory=Limits)
     book: Book = field(default_factory=Book)
+    idle_s: float = 300.0  #: A run whose client is gone for so long is stopped until that opens it again.
     now: float = 0.0
     splits: count[int] = field(default_factory=count)
     runs: dict[int, Run] = field(default_factory=dict)
+    sent: int = 0  #: Elements handed to clients, those sent again included.
     conversations: dict[int, Conversation] = field(default_factory=dict)
 
     def handle(self, event: Event) -> list[Action]:
@@ -147,8 +167,32 @@ class Broker:
             case Scanned(job, path, bounds):
                 if job in self.runs:
                     self.runs[job].scanned(path, bounds)
+            case Gone(peer):
+                for talk in self.conversations.values():
+                    if talk.peer == peer:
+                        talk.reached, talk.gone = False, self.now if talk.gone is None else talk.gone
             case Tick(now):
                 self.now = now
+                for job in list(self.conversations):
+                    yield from self._look_after(job)
+
+    def _look_after(self, job: int) -> Iterator[Action]:
+        """See whether a silent client is still there; a busy one may be silent for as long as it likes.
+
+        Silence alone does not count, and neither does one connection that broke: a run is stopped where each
+        probe failed for as long as `idle_s`. It goes on from its checkpoint when its client opens it again.
+        """
+        talk = self.conversations[job]
+        if self.now - talk.probed < min(PROBE_S, self.idle_s / 2):
+            return
+        if talk.reached:
+            talk.gone = None
+        elif talk.gone is not None and self.now - talk.gone >= self.idle_s:
+            del self.conversations[job]
+            yield from self._stop(job)
+            return
+        talk.probed, talk.reached = self.now, True
+        yield Reply(talk.peer, Waiting(talk.session, ""))
 
     def _client(self, peer: str, message: Message) -> Iterator[Action]:
         match message:
@@ -191,10 +235,9 @@ class Broker:
         session = (message.generation, self.incarnation, entry.number, epoch)
         talk = self.conversations.get(entry.number)
         if talk is None or talk.session != session:
-            self.conversations[entry.number] = Conversation(peer, session, until=cursor)
+            talk = self.conversations[entry.number] = Conversation(peer, session, until=cursor)
             self.runs[entry.number].outbox.rewind(cursor)
-        else:
-            talk.peer = peer
+        talk.speaks(peer, self.now)
         yield Reply(peer, Opened(session, cursor))
 
     def _run_from(self, entry: JobEntry, cursor: int) -> Iterator[Action]:
@@ -229,7 +272,8 @@ class Broker:
             return
         if not self._current(talk, message.session):
             return  # of a session that is over
-        run, talk.peer = self.runs[message.session[2]], peer
+        talk.speaks(peer, self.now)
+        run = self.runs[message.session[2]]
         talk.until = max(talk.until, message.until)
         if run.outbox.acknowledge(message.acknowledged):
             yield self._record(Acknowledged(run.job, run.epoch, message.acknowledged))
@@ -263,7 +307,10 @@ class Broker:
                 yield self._deliver(talk, parcel)
             if run.ended and run.outbox.sent >= run.outbox.produced and not talk.ended_told:
                 talk.ended_told = True
-                yield Reply(talk.peer, Ended(talk.session, run.outbox.produced, run.checksum, _ledger(run)))
+                yield Reply(
+                    talk.peer,
+                    Ended(talk.session, run.outbox.produced, run.checksum, run.ledger.to_data(run.outbox.produced)),
+                )
         if not run.ended:
             run.look_ahead()
         granted = list(run.credit(self.now))
@@ -274,20 +321,8 @@ class Broker:
             yield Tell(worker, credit)
 
     def _deliver(self, talk: Conversation, parcel: Parcel) -> Reply:
+        self.sent += parcel.count
         layout = parcel.block.layout.to_data() if parcel.block is not None else None
         error = to_data(parcel.error) if parcel.error is not None else None
         message = Deliver(talk.session, parcel.first, parcel.count, layout, parcel.checksum, error)
         return Reply(talk.peer, message, parcel.block)
-
-
-def _ledger(run: Run) -> dict[str, Any]:
-    ledger = run.ledger
-    return {
-        "computed": ledger.computed,
-        "delivered": run.outbox.produced,
-        "failed": ledger.failed,
-        "repeated": ledger.repeated,
-        "duplicates": ledger.duplicates,
-        "fenced": ledger.fenced,
-        "checkpoints": ledger.checkpoints,
-    }

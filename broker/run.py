@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any
 
@@ -52,6 +52,10 @@ class Ledger:
     fenced: int = 0  #: Pieces of leases that were over.
     checkpoints: int = 0
     failed: int = 0  #: Elements that failed.
+
+    def to_data(self, delivered: int) -> dict[str, int]:
+        """The same and how much was delivered, for who wants to see it."""
+        return asdict(self) | {"delivered": delivered}
 
 
 @dataclass(slots=True, eq=False)
@@ -308,6 +312,11 @@ class Run:
         while self.checkpoints and self.checkpoints[0][0] <= self.outbox.acknowledged:
             newest = self.checkpoints.pop(0)
         return newest
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of all that came from workers and was not consumed."""
+        return sum(stream.waiting_bytes for stream in self.streams)
 
     def close(self) -> None:
         """Give up all leases."""

@@ -67,7 +67,7 @@ def serve(
     except BaseException:  # also Ctrl-C
         process.stop()
         raise
-    return Service(address_in(folder), folder / "blobs", process)
+    return Service(address_in(folder), process, folder / "blobs")
 
 
 class Process:
@@ -77,7 +77,7 @@ class Process:
         self.folder, self.owner = folder, os.getpid()
         lifeline, self._hold = os.pipe()
         self._ready, ready = os.pipe()
-        command = [sys.executable, "-P", "-m", "headrace", "server", f"--folder={folder}"]
+        command = [sys.executable, "-P", "-m", "headrace", "server-process", f"--folder={folder}"]
         command += [f"--lifeline={lifeline}", f"--ready={ready}", *options]
         # Functions import what the script could import; its own module goes along by value.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol, Self
 
@@ -15,15 +15,13 @@ from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.local import delivered
 from ..pipeline.messages import Hello, Register
 from ..pipeline.pieces import block_from
-from ..pipeline.sockets import connect, open_socket
+from ..pipeline.sockets import send
 from ..pipeline.structure import Element
 from .machine import ClientSession, Go, Parcel, Received, Say, Take, Tick
 from .summary import Summary
 
 __all__ = ["ServiceIterator"]
 
-#: The server answers everything at once; silent for so long, it is gone.
-SILENCE_S = 30.0
 #: After so long without an element, say why.
 PATIENCE_S = 20.0
 POLL_MS = 100
@@ -32,12 +30,23 @@ WINDOW_BYTES = 64 << 20
 WINDOW_MOST = 4096
 
 
-class Watched(Protocol):
-    """What may end under us."""
+class Connection(Protocol):
+    """The way to a server."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may be silent; it answers everything at once."""
 
     @property
     def gone(self) -> str | None:
-        """How it ended, or None while it runs."""
+        """How it ended for good, or None."""
+
+    def open(self, name: str) -> zmq.Socket[bytes]:
+        """A connected socket for one client."""
 
 
 class ServiceIterator(Iterator[Element]):
@@ -50,20 +59,23 @@ class ServiceIterator(Iterator[Element]):
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        address: str,
+        connection: Connection,
         hello: Hello,
         register: Register,
-        server: Watched,
+        blobs: Mapping[str, memoryview],
         window: int | None,
         batched: bool,
     ) -> None:
-        self._socket = open_socket(context, zmq.DEALER, hello.name)
-        connect(self._socket, address)
-        self._address, self._server, self._adapt = address, server, window is None
+        self._connection, self._socket = connection, connection.open(hello.name)
+        self._adapt = window is None
         generation = time.time_ns()  # the newest life of a client is the one that is heard
         self._session = ClientSession(
-            hello=hello, register=register, generation=generation, window=window or 2, now=time.monotonic()
+            hello=hello,
+            register=register,
+            generation=generation,
+            blobs=blobs,
+            window=window or 2,
+            now=time.monotonic(),
         )
         self._session.heard_at = self._session.now
         self._ready: Iterator[Element] = iter(())
@@ -152,16 +164,26 @@ class ServiceIterator(Iterator[Element]):
             self._check(now - max(began, self._session.heard_at))
             if now - said > PATIENCE_S:
                 said = now
-                why = self._session.waiting or "the server has not said why"
-                print(f"headrace: waiting for {now - began:.0f} s: {why}", file=sys.stderr)
+                print(f"headrace: waiting for {now - began:.0f} s: {self._why(now)}", file=sys.stderr)
             self._socket.poll(POLL_MS)
 
     def _check(self, silent_s: float) -> None:
         """Nobody waits for a server that is gone."""
-        if (how := self._server.gone) is not None:
+        if (how := self._connection.gone) is not None:
             raise ServiceError(f"{how}: start the service again; what was delivered stays delivered")
-        if silent_s > SILENCE_S:
-            raise ServiceError(f"the server at {self._address} has not answered for {silent_s:.0f} s: is it stopped?")
+        if silent_s > self._connection.patience_s:
+            why = "it said that it ends" if self._session.stopping else "is it stopped, or cut off?"
+            raise ServiceError(
+                f"the server at {self._connection.address} has not answered for {silent_s:.0f} s: {why} "
+                "Once it is back, call next() again: nothing is lost"
+            )
+
+    def _why(self, now: float) -> str:
+        silent_s = now - self._session.heard_at
+        if silent_s > PATIENCE_S / 2:
+            ends = ", it said that it ends" if self._session.stopping else ""
+            return f"the server at {self._connection.address} has not answered for {silent_s:.0f} s{ends}"
+        return self._session.waiting or "the server has not said why"
 
     def _hear(self, flags: int) -> None:
         while True:
@@ -175,11 +197,14 @@ class ServiceIterator(Iterator[Element]):
                 raise ServiceError(f"the server sent what cannot be read: {error}") from error
             self._say(self._session.handle(Tick(time.monotonic())))
             self._say(self._session.handle(Received(message, buffers[0] if buffers else None)))
+            for worker, text in self._session.printed:
+                print("\n".join(f"[{worker}] {line}" for line in text.splitlines()), file=sys.stderr)
+            self._session.printed.clear()
 
     def _say(self, said: Sequence[Say]) -> None:
         for each in said:
             try:
-                self._socket.send_multipart(to_frames(each.message), zmq.NOBLOCK)
+                send(self._socket, to_frames(each.message, each.buffers))
             except zmq.Again:
                 return  # the server is away; it is all said again
 

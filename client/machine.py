@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..pipeline.errors import DataLossError, HeadraceError, from_data
+from ..pipeline.blobs import CHUNK
+from ..pipeline.errors import DataLossError, FailedPreconditionError, HeadraceError, from_data
 from ..pipeline.messages import (
     Close,
     Deliver,
     Ended,
     Hello,
+    Lacking,
     Message,
     Next,
     Open,
     Opened,
+    Printed,
     Refused,
     Register,
     Registered,
     Session,
     Stale,
+    Stopping,
+    Stored,
+    Upload,
     Waiting,
     Welcome,
 )
@@ -63,9 +69,10 @@ Event: TypeAlias = Received | Tick | Go | Take
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """To the server."""
+    """To the server, with bytes that follow, if any."""
 
     message: Message
+    buffers: Sequence[Any] = ()
 
 
 @dataclass(slots=True)
@@ -92,6 +99,7 @@ class ClientSession:
     hello: Hello
     register: Register
     generation: int
+    blobs: Mapping[str, memoryview] = field(default_factory=dict)  #: Of the graph, where the server may lack them.
     window: int = 2  #: Elements asked for ahead of the loop.
     resend_s: float = 1.0
     now: float = 0.0
@@ -111,6 +119,9 @@ class ClientSession:
     end: Ended | None = None
     waiting: str = ""  #: The server's word on what is waited for.
     refused: HeadraceError | None = None
+    printed: list[tuple[str, str]] = field(default_factory=list)  #: By workers: who and what, to be shown.
+    stopping: bool = False  #: Whether the server said that it ends.
+    lacking: list[str] = field(default_factory=list)  #: Blobs that the server waits for, the first one on its way.
     over: bool = False  #: Whether the loop came again after it had taken all.
 
     def handle(self, event: Event) -> list[Say]:
@@ -207,6 +218,7 @@ class ClientSession:
         self.heard_at = self.now
         match message:
             case Welcome(incarnation):
+                self.stopping = False
                 if self.welcomed is None or incarnation > self.welcomed:
                     self.welcomed, self.job, self.session = incarnation, None, None
                     yield from self._ask()
@@ -217,6 +229,15 @@ class ClientSession:
             case Registered(key, job) if key == self.register.key:
                 self.job = job
                 yield from self._ask()
+            case Lacking(key, digests) if key == self.register.key:
+                self.lacking = [digest for digest, _ in digests]
+                yield from self._upload(digests[0][1])
+            case Stored(digest, offset, whole) if self.lacking and digest == self.lacking[0]:
+                yield from self._stored(offset, whole)
+            case Printed(worker, text):
+                self.printed.append((worker, text))
+            case Stopping():
+                self.stopping = True
             case Refused(error, about) if about in ("", self.register.key):
                 self.refused = from_data(error)
             case Opened(session, cursor):
@@ -227,6 +248,25 @@ class ClientSession:
                 yield from self._ended(message)
             case Waiting(session, reason) if self._mine(session):
                 self.waiting = reason
+
+    def _upload(self, offset: int) -> Iterator[Say]:
+        """The next bytes of the first blob that the server lacks."""
+        digest = self.lacking[0]
+        content = self.blobs.get(digest)
+        if content is None:
+            self.refused = FailedPreconditionError(
+                "the server has lost a function or array of this pipeline: iterate again"
+            )
+            return
+        self.asked_at = self.now
+        yield Say(Upload(digest, offset, len(content)), [content[offset : offset + CHUNK]])
+
+    def _stored(self, offset: int, whole: bool) -> Iterator[Say]:
+        if not whole:
+            yield from self._upload(offset)
+            return
+        self.lacking.pop(0)
+        yield from self._upload(0) if self.lacking else self._ask()
 
     def _mine(self, session: Session) -> bool:
         """Whether this is said in the session at hand, and not in one that is over."""

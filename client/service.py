@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -11,26 +12,50 @@ from weakref import WeakSet
 
 import zmq
 
-from ..pipeline.blobs import Blobs
+from ..pipeline.blobs import Blobs, Sent
 from ..pipeline.dataset import Dataset
 from ..pipeline.errors import FailedPreconditionError
 from ..pipeline.graph import encode
+from ..pipeline.keys import ClientLock
 from ..pipeline.messages import VERSION, Hello, Register
 from ..pipeline.nodes import Batch, Configured, Node, PaddedBatch, Prefetch
+from ..pipeline.sockets import connect, open_socket
 from .iterator import ServiceIterator
 
 __all__ = ["Service"]
 
 
-class Owned(Protocol):
-    """A server process that ends with its handle."""
+class Server(Protocol):
+    """The server as the handle's owner knows it: our own process, or one that others run."""
 
     @property
     def gone(self) -> str | None:
-        """How it ended, or None while it runs."""
+        """How it ended for good, or None."""
 
     def stop(self) -> None:
-        """End it."""
+        """End it, if it is ours to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The way to a server."""
+
+    context: zmq.Context[zmq.Socket[bytes]]
+    address: str
+    server: Server
+    lock: ClientLock | None = None
+    patience_s: float = 30.0
+
+    @property
+    def gone(self) -> str | None:
+        """How the server ended for good, or None."""
+        return self.server.gone
+
+    def open(self, name: str) -> zmq.Socket[bytes]:
+        """A connected socket for one client."""
+        socket = open_socket(self.context, zmq.DEALER, name, lock=self.lock)
+        connect(socket, self.address)
+        return socket
 
 
 class Service:
@@ -39,10 +64,18 @@ class Service:
     Close it, or use it as a context manager; iterators made from it end with it.
     """
 
-    def __init__(self, address: str, blobs: Path, owned: Owned) -> None:
+    def __init__(
+        self,
+        address: str,
+        server: Server,
+        blobs: Path | None = None,
+        lock: ClientLock | None = None,
+        patience_s: float = 30.0,
+    ) -> None:
         self.address = address
-        self._blobs, self._owned = Blobs(blobs), owned
+        self._server, self._folder = server, blobs
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._connection = Connection(self._context, address, server, lock, patience_s)
         self._iterators: WeakSet[ServiceIterator] = WeakSet()  # one that is dropped gives its job back
         self._closed = False
 
@@ -57,25 +90,26 @@ class Service:
             FailedPreconditionError: the service is closed.
         """
         if self._closed:
-            raise FailedPreconditionError("this service is closed: start another with headrace.serve()")
-        graph = encode(dataset.resolved, self._blobs)
+            raise FailedPreconditionError("this service is closed: use headrace.serve() or connect() again")
+        sent = Sent()  # what the server does not find in its folder is sent to it
+        graph = encode(dataset.resolved, sent if self._folder is None else Blobs(self._folder))
         key = os.urandom(8).hex()
         hello = Hello(VERSION, "client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
         register = Register(key, graph, dataset.seed, str(Path.cwd()))
         iterator = ServiceIterator(
-            self._context, self.address, hello, register, self._owned, _window(dataset.node), _batches(dataset.node)
+            self._connection, hello, register, sent.content, _window(dataset.node), _batches(dataset.node)
         )
         self._iterators.add(iterator)
         return iterator
 
     def close(self) -> None:
-        """End all iterators, the workers and the server. Closing twice is allowed."""
+        """End all iterators and, where this script started them, the workers and the server. Twice is allowed."""
         if self._closed:
             return
         self._closed = True
         for iterator in list(self._iterators):
             iterator.close()
-        self._owned.stop()
+        self._server.stop()
         self._context.term()
 
     def __enter__(self) -> Self:
@@ -87,7 +121,7 @@ class Service:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else (self._owned.gone or "running")
+        state = "closed" if self._closed else (self._server.gone or "running")
         return f"<Service at {self.address}: {state}>"
 
 

@@ -10,7 +10,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line."""
     # The service's own processes are started often, and do not wait for what people's commands need.
-    if sys.argv[1:2] in (["worker"], ["server"]):
+    if sys.argv[1:2] in (["worker-process"], ["server-process"]):
         from .processes import start
 
         start(sys.argv[1], sys.argv[2:])

@@ -1,41 +1,74 @@
-"""The server's process: one socket, the machine, the workers it starts. All input and output, no decisions."""
+"""The server's process: sockets, the machine, the workers it starts. All input and output, no decisions."""
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import zmq
 
+from .broker.book import Closed
 from .broker.run import Limits
-from .pipeline.errors import HeadraceError, ProtocolError, ServiceError, to_data
-from .pipeline.frames import from_frames, to_frames
+from .depot import Depot
+from .facts import Fact, Memory
+from .journal import Journal as DiskJournal
+from .peers import Door, Peers, open_doors
+from .pipeline.blobs import Blobs
 from .pipeline.graph import decode_outline
 from .pipeline.kernels.compile import marker
-from .pipeline.messages import Message, Refused
-from .pipeline.orders import Scan, Scanned
-from .pipeline.records import scan_records
-from .pipeline.sockets import address_in, open_socket, own
-from .server import Dead, End, Examine, From, Journal, Look, Seen, Server, Tick, To, Trouble
+from .pipeline.messages import Message, Status
+from .pipeline.orders import Scanned
+from .pipeline.sockets import own
+from .scanning import look
+from .server import (
+    Dead,
+    End,
+    Ending,
+    Examine,
+    Finish,
+    From,
+    Journal,
+    Look,
+    Report,
+    Said,
+    Seen,
+    Server,
+    Tick,
+    To,
+    Trouble,
+)
+from .status import status_of
 from .workers.launcher import Launcher
+from .workers.output import print_named
 
 __all__ = ["DaemonConfig", "run"]
+
+#: Seconds between the pictures of itself that the server shows.
+SHOW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonConfig:
     """Settings of a server and the workers that it starts."""
 
-    folder: Path  #: Its run directory, which it removes at the end.
-    workers: int = 2
+    folder: Path  #: Its run directory.
+    state: Path | None = None  #: What survives it: journal, functions and arrays. None: it all ends with the server.
+    workers: int = 2  #: With none, all come from elsewhere.
+    listen: tuple[str, ...] = ()  #: TCP addresses, beside the socket in the run directory.
+    keys: Path | None = None  #: Folder of `server.key` and `authorized_keys`; without it, no TCP but an insecure one.
+    insecure: bool = False  #: Whether TCP without keys is meant.
+    metrics: str = ""  #: host:port of the page for people and Prometheus; nothing for none.
+    slabs: bool = True  #: Whether peers on this host share memory with the server.
     lifeline: int | None = None  #: Descriptor of a pipe that the starter holds open.
     ready: int | None = None  #: Descriptor to which a line is written once clients can come.
     lease_s: float = 30.0
@@ -43,6 +76,8 @@ class DaemonConfig:
     tick_s: float = 0.1
     budget_bytes: int = 256 << 20
     split_bytes: int = 8 << 20  #: About how much of a file makes one split.
+    grace_s: float = 8.0  #: For epochs that run when the server is asked to end.
+    idle_s: float = 300.0  #: What a client that is gone for so long held in memory is given back; it can still return.
 
 
 @dataclass(slots=True)
@@ -50,54 +85,77 @@ class Daemon:
     """The loop around the machine."""
 
     config: DaemonConfig
-    socket: zmq.Socket[bytes]
+    peers: Peers
     server: Server
     launcher: Launcher
+    depot: Depot
+    listen: Sequence[str]
+    journal: DiskJournal | None = None
+    show: Callable[[dict[str, Any]], None] | None = None  #: Is given a picture of the server every second.
+    shown: float = 0.0
     scanner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "scan"))
     scans: list[Future[Scanned]] = field(default_factory=list)
-    clients: set[str] = field(default_factory=set)
-    stopping: bool = False
+    started: float = field(default_factory=monotonic)
     ticked: float = 0.0
+    until: float | None = None  #: When to end, whoever still is in an epoch.
+    stop_now: bool = False
+    asked: bool = False  #: Whether a signal asked to end in good order.
     parent: int = field(default_factory=os.getppid)
 
     def loop(self) -> None:
         """Until the starter is gone, or says stop."""
-        poller = zmq.Poller()
-        poller.register(self.socket, zmq.POLLIN)
-        if self.config.lifeline is not None:
-            poller.register(self.config.lifeline, zmq.POLLIN)
-        while not self.stopping:
-            ready = dict(poller.poll(int(self.config.tick_s * 1000)))
-            if self.config.lifeline in ready or os.getppid() != self.parent:
+        while not self._over():
+            ready = self._wait()
+            if self.config.lifeline in ready or (self.config.lifeline is not None and os.getppid() != self.parent):
                 return
-            if self.socket in ready:
-                self._drain()
+            for door in self.peers.doors:
+                if door.gate is not None and door.gate.socket in ready:
+                    door.gate.answer()
+                if door.socket in ready:
+                    self._hear(door)
             self._look_around()
 
-    def _drain(self) -> None:
-        """Whatever has come, but not so much that time stands still."""
-        for _ in range(256):
-            try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
-            self._hear(frames)
+    def _over(self) -> bool:
+        if self.asked and self.until is None:
+            self._end_in(self.config.grace_s)
+        if self.stop_now or self.until is None:
+            return self.stop_now
+        return not self.server.busy or monotonic() >= self.until
 
-    def _hear(self, frames: Sequence[Any]) -> None:
-        peer = bytes(frames[0].buffer).decode("utf-8", "replace")
-        try:
-            message, buffers = from_frames([frame.buffer for frame in frames[1:]])
-        except ProtocolError as error:
-            self._send(peer, Refused(to_data(error)))
-            return
-        self._do(From(peer, message, buffers))
+    def _end_in(self, grace_s: float) -> None:
+        self.until = min(self.until or monotonic() + grace_s, monotonic() + grace_s)
+        self._do(Ending(grace_s))
+
+    def _wait(self) -> dict[Any, int]:
+        poller = zmq.Poller()
+        for door in self.peers.doors:
+            poller.register(door.socket, zmq.POLLIN)
+            if door.gate is not None:
+                poller.register(door.gate.socket, zmq.POLLIN)
+        for descriptor in self.launcher.descriptors:
+            poller.register(descriptor, zmq.POLLIN)
+        if self.config.lifeline is not None:
+            poller.register(self.config.lifeline, zmq.POLLIN)
+        return dict(poller.poll(int(self.config.tick_s * 1000)))
+
+    def _hear(self, door: Door) -> None:
+        for heard in self.peers.hear(door):
+            answer = self.depot.answer(heard.peer, heard.message, heard.buffers)
+            if answer is not None:
+                self._send(heard.peer, *answer)
+            else:
+                self._do(From(heard.peer, heard.message, heard.buffers))
 
     def _look_around(self) -> None:
-        """Deaths, scans, time."""
+        """Deaths, what workers print, scans, time."""
         for death in self.launcher.poll():
             if death.status not in (0, -signal.SIGTERM):
                 print(f"headrace: {death.name} is gone: {death.cause}; another one takes its place", file=sys.stderr)
             self._do(Dead(death.name, death.executing, death.cause))
+        for worker, text, stream in self.launcher.printed():
+            print_named(worker, text, stream)
+            if self.config.state is not None:  # an embedded server's terminal is the trainer's own
+                self._do(Said(worker, text))
         if self.launcher.trouble != self.server.trouble:
             self._do(Trouble(self.launcher.trouble))
         for scan in [each for each in self.scans if each.done()]:
@@ -107,11 +165,16 @@ class Daemon:
         if now - self.ticked >= self.config.tick_s:
             self.ticked = now
             self._do(Tick(now))
+        if now - self.shown >= SHOW_S and self.show is not None:
+            self.shown = now
+            self.show(self._status())
 
     def _do(self, event: Any) -> None:
         for action in self.server.handle(event):
             match action:
                 case To(peer, message, buffers):
+                    if self.journal is not None:
+                        self.journal.commit()
                     self._send(peer, message, buffers)
                 case Look(scan):
                     self.scans.append(self.scanner.submit(look, scan, self.config.split_bytes))
@@ -120,71 +183,107 @@ class Daemon:
                     self.launcher.kill(peer)
                 case Examine(peer):
                     self._do(Seen(peer, self.launcher.executing(peer)))
-                case Journal():
-                    pass  # an embedded server's journal would not outlive what it serves
+                case Report(peer):
+                    self._send(peer, Status(self._status()))
+                case Finish(grace_s):
+                    print(f"headrace: asked to end within {grace_s:g} s", file=sys.stderr)
+                    self._end_in(grace_s)
+                case Journal(fact):
+                    self._write(fact)
+
+    def _write(self, fact: Fact) -> None:
+        """To disk, where something outlives us: an embedded server's journal would not outlive what it serves."""
+        if self.journal is not None:
+            self.journal.write(fact)
+            if self.journal.overgrown:
+                self.journal.compact(self.server.memory.facts())
+        if isinstance(fact, Closed):
+            self.depot.keep(entry.graph for entry in self.server.broker.book.jobs.values())
 
     def _send(self, peer: str, message: Message, buffers: Sequence[Any] = ()) -> None:
-        try:
-            self.socket.send_multipart([peer.encode(), *to_frames(message, buffers)], zmq.NOBLOCK, copy=False)
-        except zmq.ZMQError as error:
-            # EHOSTUNREACH or EAGAIN: the peer is gone, or does not read. A worker loses its leases;
-            # a client asks again when it is back.
-            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
-                raise
-            if peer in self.server.coordinator.workers:
-                self._do(Dead(peer))
+        # A peer that is gone, or does not read: a worker loses its leases; a client asks again when it is back.
+        if not self.peers.send(peer, message, buffers) and peer in self.server.coordinator.workers:
+            self._do(Dead(peer))
+
+    def _status(self) -> dict[str, Any]:
+        return status_of(self.server) | {
+            "version": version("headrace"),
+            "pid": os.getpid(),
+            "host": platform.node(),
+            "uptime_s": round(monotonic() - self.started, 1),
+            "listen": list(self.listen),
+            "insecure": self.config.insecure,
+            "stopping": self.until is not None,
+            "rss_bytes": resident_bytes(),
+        }
 
 
-def look(scan: Scan, every: int) -> Scanned:
-    """Where a file can be cut into splits of about `every` bytes. What cannot be read is left to its reader to tell."""
-    try:
-        if scan.kind == "records":
-            found = scan_records(scan.path, every)
-            bounds: tuple[int | None, ...] = (*found[:-1], None) if len(found) > 1 else (0, None)
-        else:
-            size = Path(scan.path).stat().st_size
-            bounds = (*range(0, max(1, size), every), None)
-    except (HeadraceError, OSError, ValueError):
-        bounds = (0, None)
-    return Scanned(scan.job, scan.path, bounds)
-
-
-def run(config: DaemonConfig) -> None:
-    """Serve until the starter is gone or says stop; leaves nothing behind."""
+def warm_up() -> None:
+    """Compile kernels, unless that was done on this machine."""
     if not marker().exists():
         from .pipeline.warm import warm  # it pulls in everything
 
         print("headrace: compiling kernels, once on this machine (about half a minute)", file=sys.stderr, flush=True)
         warm()
-    context = zmq.Context()
-    socket = open_socket(context, zmq.ROUTER)
-    address = address_in(config.folder)
-    own(config.folder)
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process, where the system says it simply."""
     try:
-        socket.bind(address)
-    except zmq.ZMQError as error:
-        raise ServiceError(f"cannot listen on {address}: {error}") from error
-    limits = Limits(budget_bytes=config.budget_bytes, look_ahead=2 + 3 * max(1, config.workers))
-    incarnation = int.from_bytes(os.urandom(3), "little") + 1
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def run(config: DaemonConfig) -> None:
+    """Serve until the starter is gone or says stop.
+
+    An embedded server leaves nothing behind; another one its state, with which the next one goes on.
+
+    Raises:
+        ServiceError: it cannot listen where it should.
+        InvalidArgumentError: TCP without keys, or an address that is none.
+    """
+    warm_up()
+    context = zmq.Context()
+    own(config.folder)
+    doors, listen = open_doors(context, config.folder, config.listen, config.keys, config.insecure)
+    blobs = (config.state or config.folder) / "blobs"
+    blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    journal = DiskJournal.open(config.state / "journal.sqlite") if config.state is not None else None
+    memory = Memory.of(journal.replay()) if journal is not None else None
     server = Server.new(
-        incarnation, decode_outline, limits=limits, lease_s=config.lease_s, heartbeat_s=config.heartbeat_s
+        # An embedded server's next life shares nothing with this one: its number need not grow.
+        journal.incarnation() if journal is not None else int.from_bytes(os.urandom(3), "little") + 1,
+        decode_outline,
+        memory,
+        limits=Limits(budget_bytes=config.budget_bytes, look_ahead=2 + 3 * max(1, config.workers)),
+        lease_s=config.lease_s,
+        heartbeat_s=config.heartbeat_s,
     )
-    daemon = Daemon(config, socket, server, Launcher(count=config.workers, folder=config.folder, server=address))
+    launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
+    daemon = Daemon(config, Peers(doors), server, launcher, Depot(Blobs(blobs)), listen, journal)
 
     def stop(*_: Any) -> None:
-        daemon.stopping = True
+        daemon.stop_now, daemon.asked = daemon.asked, True
 
     signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if config.state is None else stop)
     try:
         daemon.launcher.poll()
         if config.ready is not None:
-            os.write(config.ready, f"{address}\n".encode())
+            os.write(config.ready, f"{listen[0]}\n".encode())
             os.close(config.ready)
         daemon.loop()
     finally:
         daemon.launcher.stop()
+        for said in daemon.launcher.printed():
+            print_named(*said)
         daemon.scanner.shutdown(wait=False, cancel_futures=True)
-        socket.close()
+        for door in doors:
+            door.close()
         context.term()
-        shutil.rmtree(config.folder, ignore_errors=True)
+        if journal is not None:
+            journal.close()
+        if config.state is None:
+            shutil.rmtree(config.folder, ignore_errors=True)

@@ -11,7 +11,7 @@ __all__ = ["start"]
 
 def start(role: str, arguments: Sequence[str]) -> None:
     """Run a worker or a server in this process until it ends."""
-    (_worker if role == "worker" else _server)(arguments)
+    (_worker if role == "worker-process" else _server)(arguments)
 
 
 def _worker(arguments: Sequence[str]) -> None:
@@ -20,6 +20,8 @@ def _worker(arguments: Sequence[str]) -> None:
     parser.add_argument("--name", required=True, help="name of this worker, unlike any other's")
     parser.add_argument("--blobs", type=Path, required=True, help="folder of the server's blobs")
     parser.add_argument("--box", type=Path, required=True, help="file that says on which element it is")
+    parser.add_argument("--launcher", default="", help="name of its launcher, unless that is the server")
+    parser.add_argument("--key", type=Path, help="key file of the connection")
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe that closes when its starter ends")
     given = parser.parse_args(arguments)
     from .workers.service import WorkerConfig, run
@@ -28,16 +30,21 @@ def _worker(arguments: Sequence[str]) -> None:
 
 
 def _server(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser("headrace server", description="Serve the script that started it.")
-    parser.add_argument("--folder", type=Path, required=True, help="run directory, removed at the end")
+    parser = argparse.ArgumentParser("headrace server-process", description="Serve the script that started it.")
+    parser.add_argument("--folder", type=Path, required=True, help="run directory, removed at the end without a state")
+    parser.add_argument("--state", type=Path, help="folder of what survives the server")
     parser.add_argument("--workers", type=int, default=2, help="worker processes to keep running")
+    parser.add_argument("--listen", action="append", default=[], help="TCP address, beside the run directory's socket")
+    parser.add_argument("--keys", type=Path, help="folder of server.key and authorized_keys")
+    parser.add_argument("--no-slabs", dest="slabs", action="store_false", help="share no memory with peers")
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe that closes when its starter ends")
     parser.add_argument("--ready", type=int, help="descriptor that is told the address when clients can come")
     parser.add_argument("--lease-s", type=float, default=30.0, help="seconds a worker may be silent")
     parser.add_argument("--heartbeat-s", type=float, default=1.0, help="seconds between a worker's signs of life")
     parser.add_argument("--budget-bytes", type=int, default=256 << 20, help="for what has come and is not consumed")
     parser.add_argument("--split-bytes", type=int, default=8 << 20, help="of a file that make one split")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--grace-s", type=float, default=0.0, help="for running epochs, when asked to end")
+    given = vars(parser.parse_args(arguments))
     from .daemon import DaemonConfig, run
 
-    run(DaemonConfig(**vars(given)))
+    run(DaemonConfig(**given | {"listen": tuple(given["listen"])}))

@@ -1,11 +1,13 @@
-"""Blobs: functions and arrays of a graph, kept as files named by their content."""
+"""Blobs: functions and arrays of a graph, named by their content, kept as files or, to be sent, in memory."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,43 +16,38 @@ import msgpack
 import numpy as np
 
 from .columns import Array
-from .errors import NotFoundError, ResourceExhaustedError
+from .errors import MalformedMessage, NotFoundError, ResourceExhaustedError
 
-__all__ = ["BLOB_BYTES", "Blobs"]
+__all__ = ["BLOB_BYTES", "CHUNK", "Blobs", "Incoming", "Kept", "Sent", "digest_of", "outline"]
 
 #: What the arrays of one graph may take.
 BLOB_BYTES = 8 << 30
+#: Bytes of a blob that travel at a time.
+CHUNK = 4 << 20
+_NAME = re.compile(r"[0-9a-f]{40}")
 
 
-@dataclass(frozen=True, slots=True)
-class Blobs:
-    """A folder of blobs. What is there under a name has that content; writing it twice changes nothing."""
+def digest_of(data: bytes | memoryview) -> str:
+    """The name of a blob with this content."""
+    return blake2b(data, digest_size=20).hexdigest()
 
-    folder: Path
-    budget: int = BLOB_BYTES
 
+class Kept(ABC):
+    """Where the functions and arrays of a graph are put."""
+
+    budget: int
+
+    @abstractmethod
     def put(self, data: bytes | memoryview) -> str:
         """Keep some bytes; their name."""
-        digest = blake2b(data, digest_size=20).hexdigest()
-        path = self.folder / digest
-        if not path.exists():
-            if len(data) > self.budget:
-                raise ResourceExhaustedError(
-                    f"an array of {len(data):,} bytes is over the budget of {self.budget:,} for what a graph carries: "
-                    "write it to files (TFRecord, text) and read those"
-                )
-            handle, temporary = tempfile.mkstemp(dir=self.folder)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(temporary).replace(path)  # whole or not at all
-        return digest
 
-    def get(self, digest: str) -> memoryview:
-        """The bytes of that name, mapped and not read yet."""
-        path = self.folder / digest
-        if "/" in digest or not path.is_file():
-            raise NotFoundError(str(path), "a function or array of the pipeline is missing: was the server restarted?")
-        return np.memmap(path, np.uint8, "r").data if path.stat().st_size else memoryview(b"")
+    def check(self, size: int) -> None:
+        """Refuse what no graph may carry."""
+        if size > self.budget:
+            raise ResourceExhaustedError(
+                f"an array of {size:,} bytes is over the budget of {self.budget:,} for what a graph carries: "
+                "write it to files (TFRecord, text) and read those"
+            )
 
     def put_array(self, array: Array) -> list[Any]:
         """Keep an array; by what it is found again: digest, dtype, shape."""
@@ -58,6 +55,54 @@ class Blobs:
             return [self.put(msgpack.packb(array.reshape(-1).tolist())), "bytes", list(array.shape)]
         data = np.ascontiguousarray(array)
         return [self.put(data.reshape(-1).view(np.uint8).data), array.dtype.str, list(array.shape)]
+
+
+@dataclass(slots=True)
+class Sent(Kept):
+    """Blobs in the memory of who is to send them; arrays are not copied."""
+
+    budget: int = BLOB_BYTES
+    content: dict[str, memoryview] = field(default_factory=dict)
+
+    def put(self, data: bytes | memoryview) -> str:
+        self.check(len(data))
+        digest = digest_of(data)
+        self.content[digest] = memoryview(data)
+        return digest
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs(Kept):
+    """A folder of blobs. What is there under a name has that content; writing it twice changes nothing."""
+
+    folder: Path
+    budget: int = BLOB_BYTES
+
+    @staticmethod
+    def is_name(digest: Any) -> bool:
+        """Whether a blob can have this name."""
+        return isinstance(digest, str) and _NAME.fullmatch(digest) is not None
+
+    def has(self, digest: str) -> bool:
+        """Whether it is here."""
+        return (self.folder / digest).is_file()
+
+    def put(self, data: bytes | memoryview) -> str:
+        digest = digest_of(data)
+        if not self.has(digest):
+            self.check(len(data))
+            handle, temporary = tempfile.mkstemp(dir=self.folder)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(temporary).replace(self.folder / digest)  # whole or not at all
+        return digest
+
+    def get(self, digest: str) -> memoryview:
+        """The bytes of that name, mapped and not read yet."""
+        path = self.folder / digest
+        if not self.is_name(digest) or not path.is_file():
+            raise NotFoundError(str(path), "a function or array of the pipeline is missing: was the server restarted?")
+        return _mapped(path)
 
     def get_array(self, found: Sequence[Any]) -> Array:
         """An array that was put."""
@@ -67,6 +112,48 @@ class Blobs:
             array[:] = msgpack.unpackb(self.get(digest), max_array_len=1 << 31)
             return array.reshape(shape)
         return np.frombuffer(self.get(digest), np.dtype(dtype)).reshape(shape)
+
+
+def _mapped(path: Path) -> memoryview:
+    return np.memmap(path, np.uint8, "r").data if path.stat().st_size else memoryview(b"")
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A blob on its way into a folder, part after part; it gets its name once it is whole and has that content."""
+
+    blobs: Blobs
+    digest: str
+    size: int = 0  #: Of what has come.
+    path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.path = self.blobs.folder / f".{self.digest[:8]}-{os.urandom(6).hex()}.part"
+
+    def add(self, offset: int, data: Any, total: int) -> bool:
+        """Take a part that begins where the last one ended, and leave out any other; whether the blob is whole.
+
+        Raises:
+            MalformedMessage: the content is not that of its name.
+            ResourceExhaustedError: no graph may carry so much.
+        """
+        self.blobs.check(total)
+        if offset == self.size and offset + len(data) <= total:
+            with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
+                file.write(data)
+            self.size += len(data)
+        if self.size < total:
+            return False
+        if digest_of(_mapped(self.path)) != self.digest:
+            self.drop()
+            raise MalformedMessage(f"a blob's content is not that of its name {self.digest}")
+        self.path.replace(self.blobs.folder / self.digest)
+        return True
+
+    def drop(self) -> None:
+        """Forget what has come."""
+        self.path.unlink(missing_ok=True)
+        self.size = 0
 
 
 def outline(found: Sequence[Any]) -> Array:

@@ -14,14 +14,14 @@ import msgpack
 import numpy as np
 
 from . import nodes, spec
-from .blobs import Blobs, outline
+from .blobs import Blobs, Kept, outline
 from .errors import FailedPreconditionError, FunctionError, HeadraceError, InvalidArgumentError, MalformedMessage
 from .functions import UserFunction, load_function, ship_function
 from .nodes import Node
 from .spec import as_dtype, dtype_name
 from .structure import Structure
 
-__all__ = ["decode_outline", "decode_whole", "encode"]
+__all__ = ["blobs_in", "decode_outline", "decode_whole", "encode"]
 
 _KINDS: dict[str, type[Node]] = {
     name: kind
@@ -34,7 +34,7 @@ HEIGHT = 128
 _HINTS = {name: get_type_hints(kind, vars(spec) | vars(nodes)) for name, kind in _KINDS.items()}
 
 
-def encode(node: Node, blobs: Blobs) -> bytes:
+def encode(node: Node, blobs: Kept) -> bytes:
     """A resolved graph as bytes; its functions and arrays are put among the blobs.
 
     Raises:
@@ -48,11 +48,11 @@ def encode(node: Node, blobs: Blobs) -> bytes:
     return bytes(msgpack.packb(_node_data(node, blobs)))
 
 
-def _node_data(node: Node, blobs: Blobs) -> list[Any]:
+def _node_data(node: Node, blobs: Kept) -> list[Any]:
     return [type(node).__name__, {f.name: _value_data(getattr(node, f.name), blobs) for f in fields(node)}]
 
 
-def _value_data(value: Any, blobs: Blobs) -> Any:
+def _value_data(value: Any, blobs: Kept) -> Any:
     match value:
         case None | bool() | int() | str():
             return value
@@ -87,6 +87,33 @@ def decode_outline(data: bytes) -> Node:
         MalformedMessage: what is no graph.
     """
     return _decode(data, _stub, outline)
+
+
+def blobs_in(data: bytes) -> list[str]:
+    """The names of all functions and arrays of an encoded graph.
+
+    Raises:
+        MalformedMessage: what is no graph.
+    """
+    found: dict[str, None] = {}
+
+    def seen(named: Any) -> str:
+        digest = named[0]
+        if not Blobs.is_name(digest):
+            raise MalformedMessage(f"a blob cannot be named {digest!r}")
+        found[digest] = None
+        return str(digest)
+
+    def function(named: Any) -> UserFunction:
+        seen(named)
+        return _stub(named)
+
+    def array(named: Any) -> Any:
+        seen(named)
+        return outline(named)
+
+    _decode(data, function, array)
+    return list(found)
 
 
 def _decode(data: bytes, function: Callable[[Any], UserFunction], array: Callable[[Any], Any]) -> Node:

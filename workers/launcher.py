@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
 from .box import Box
+from .output import Output
 
 __all__ = ["Death", "Launcher"]
 
@@ -48,6 +50,7 @@ class Child:
     process: subprocess.Popen[bytes]
     lifeline: int
     box: Box
+    output: Output
     started: float
     killed: bool = False  #: By us.
 
@@ -57,14 +60,18 @@ class Launcher:
     """Keeps `count` workers running."""
 
     count: int
-    folder: Path
+    folder: Path  #: For the workers' boxes.
     server: str
+    name: str = ""  #: Of a launcher that is not the server itself, as the server knows it.
+    blobs: Path | None = None  #: Where functions and arrays lie, or are put once fetched; in `folder` unless given.
+    key: Path | None = None  #: Of the connection to the server.
     children: dict[str, Child] = field(default_factory=dict)
     started: int = 0
     early: int = 0  #: Deaths in a row before anything was computed.
     early_at: float = 0.0  #: The last of them.
     last: str = ""  #: How it died.
     not_before: float = 0.0
+    last_words: list[tuple[str, str, int]] = field(default_factory=list)  #: Of those that have died.
 
     def poll(self) -> list[Death]:
         """Deaths since the last time; others are started."""
@@ -83,14 +90,37 @@ class Launcher:
         box = Box(self.folder / f"{name}.box")
         box.clear()
         read, write = os.pipe()
-        command = [sys.executable, "-P", "-m", "headrace", "worker", "--server", self.server, "--name", name]
-        command += ["--blobs", str(self.folder / "blobs"), "--box", str(box.path), "--lifeline", str(read)]
+        command = [sys.executable, "-P", "-m", "headrace", "worker-process", f"--server={self.server}"]
+        command += [f"--name={name}", f"--box={box.path}", f"--blobs={self.blobs or self.folder / 'blobs'}"]
+        command += [f"--lifeline={read}", f"--launcher={self.name}"]
+        command += [f"--key={self.key}"] if self.key is not None else []
         environment = {**dict.fromkeys(_THREADS, "1"), "PYTHONUNBUFFERED": "1", **os.environ}
+        output, ends = Output.open()
         process = subprocess.Popen(  # noqa: S603  (our own command)
-            command, stdin=subprocess.DEVNULL, pass_fds=[read], env=environment, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=ends[0],
+            stderr=ends[1],
+            pass_fds=[read],
+            env=environment,
+            start_new_session=True,
         )
-        os.close(read)
-        self.children[name] = Child(process, write, box, monotonic())
+        for descriptor in (read, *ends):
+            os.close(descriptor)
+        self.children[name] = Child(process, write, box, output, monotonic())
+
+    @property
+    def descriptors(self) -> list[int]:
+        """To be polled: what workers print comes from them."""
+        return [each for child in self.children.values() for each in child.output.descriptors]
+
+    def printed(self) -> Iterator[tuple[str, str, int]]:
+        """What workers printed since the last time: who, lines, and whether to 1, their output, or 2, their errors."""
+        last, self.last_words = self.last_words, []
+        yield from last
+        for name, child in self.children.items():
+            for text, stream in child.output.read():
+                yield name, text, stream
 
     def _bury(self, name: str, child: Child) -> Death:
         now, death = monotonic(), Death(name, child.process.returncode, child.box.read())
@@ -110,6 +140,7 @@ class Launcher:
 
     def _forget(self, name: str) -> None:
         child = self.children.pop(name)
+        self.last_words += [(name, text, stream) for text, stream in child.output.close()]
         os.close(child.lifeline)
         child.box.remove()
 

@@ -19,14 +19,16 @@ from ..pipeline.blobs import Blobs
 from ..pipeline.errors import MalformedMessage, from_data
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.graph import decode_whole
+from ..pipeline.keys import read_client_key
 from ..pipeline.lifeline import die_with_parent, watch
 from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Program, Refused
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
 from ..pipeline.segment import execute, segment_of
-from ..pipeline.sockets import connect, open_socket
+from ..pipeline.sockets import connect, open_socket, send
 from ..pipeline.work import Appetite, Piece, Work
 from .box import Box
+from .fetching import Fetching
 from .machine import Begin, Drop, Learn, Produced, Received, Say, Tick, WorkerSession
 
 __all__ = ["WorkerConfig", "run"]
@@ -40,6 +42,8 @@ class WorkerConfig:
     name: str
     blobs: Path
     box: Path
+    launcher: str = ""  #: The name of its launcher, where that is not the server itself.
+    key: Path | None = None  #: Of the connection.
     lifeline: int | None = None  #: Descriptor of a pipe that its starter holds open.
     piece_bytes: int = 1 << 20
     piece_s: float = 0.02
@@ -66,13 +70,19 @@ class WorkerService:
     box: Box
     begun: dict[int, Begun] = field(default_factory=dict)
     graphs: dict[int, tuple[Node, int]] = field(default_factory=dict)
+    fetching: Fetching = field(init=False)
     stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.fetching = Fetching(Blobs(self.config.blobs))
 
     def loop(self) -> None:
         """Until told to stop."""
         while not self.stopping:
             started = monotonic()
             self._do(self.session.handle(Tick(started)))
+            for ask in self.fetching.again(started):
+                self._send(ask)
             split = self.session.choose()
             wait_s = 0.0 if split is not None else self.config.poll_s
             while self.socket.poll(int(wait_s * 1000)):
@@ -94,6 +104,10 @@ class WorkerService:
         if isinstance(message, Refused):
             print(f"headrace {self.config.name}: refused: {from_data(message.error)}", file=sys.stderr)
             self.stopping = True
+        for known in self.fetching.hear(message, buffers):
+            self._heard(known, buffers)
+
+    def _heard(self, message: Message, buffers: Sequence[Any]) -> None:
         for action in self.session.handle(Received(message)):
             if isinstance(action, Begin):
                 lease = action.lease
@@ -113,7 +127,7 @@ class WorkerService:
 
     def _learn(self, program: Program) -> None:
         self.box.working()
-        self.graphs[program.job] = decode_whole(program.graph, Blobs(self.config.blobs)), program.seed
+        self.graphs[program.job] = decode_whole(program.graph, self.fetching.blobs), program.seed
         self.box.clear()
 
     def _say(self, message: Message, piece: Piece | None) -> None:
@@ -124,7 +138,7 @@ class WorkerService:
 
     def _send(self, message: Message, buffers: Sequence[Any] = ()) -> None:
         try:
-            self.socket.send_multipart(to_frames(message, buffers), zmq.NOBLOCK, copy=False)
+            send(self.socket, to_frames(message, buffers))
         except zmq.Again:
             return  # the server is away; what matters is said again
 
@@ -158,7 +172,12 @@ class WorkerService:
 
 def versions() -> dict[str, str]:
     """What workers of one job should agree on, so that their results do."""
-    return {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "host": platform.node(),
+    }
 
 
 def run(config: WorkerConfig) -> None:
@@ -169,11 +188,12 @@ def run(config: WorkerConfig) -> None:
         watch(config.lifeline, lambda: os._exit(1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's; it closes us
     context = zmq.Context()
-    socket = open_socket(context, zmq.DEALER, config.name)
+    lock = read_client_key(config.key) if config.key is not None else None
+    socket = open_socket(context, zmq.DEALER, config.name, lock=lock)
     connect(socket, config.server)
     box = Box(config.box)
     box.clear()
-    hello = Hello(VERSION, "worker", config.name, os.getpid(), versions())
+    hello = Hello(VERSION, "worker", config.name, os.getpid(), versions(), config.launcher)
     service = WorkerService(config, socket, WorkerSession(hello=hello), box)
 
     def stop(*_: Any) -> None:

@@ -1,0 +1,75 @@
+"""The depot: the server's end of moving functions and arrays of graphs to and from hosts that share no folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .pipeline.blobs import CHUNK, Blobs, Incoming
+from .pipeline.errors import HeadraceError, MalformedMessage, ServiceError, to_data
+from .pipeline.graph import blobs_in
+from .pipeline.messages import Fetch, Lacking, Message, Part, Refused, Register, Stored, Upload
+
+__all__ = ["Depot"]
+
+#: Blobs that may be on their way at a time.
+MOST = 1024
+
+
+@dataclass(slots=True)
+class Depot:
+    """Blobs by name in one folder."""
+
+    blobs: Blobs
+    incoming: dict[tuple[str, str], Incoming] = field(default_factory=dict)  #: By peer and digest.
+
+    def answer(self, peer: str, message: Message, buffers: Sequence[Any]) -> tuple[Message, list[Any]] | None:
+        """The answer to what concerns blobs alone; None where it is for others to answer."""
+        try:
+            match message:
+                case Register(key, graph):
+                    lacking = [[each, self._size(peer, each)] for each in blobs_in(graph) if not self.blobs.has(each)]
+                    return (Lacking(key, lacking), []) if lacking else None
+                case Upload():
+                    return self._store(peer, message, buffers), []
+                case Fetch(digest, offset):
+                    return self._part(digest, offset)
+        except HeadraceError as error:
+            return Refused(to_data(error), message.key if isinstance(message, Register) else ""), []
+        except OSError as error:
+            return Refused(to_data(ServiceError(f"the server cannot keep a function or array: {error}"))), []
+        return None
+
+    def _size(self, peer: str, digest: str) -> int:
+        incoming = self.incoming.get((peer, digest))
+        return incoming.size if incoming is not None else 0
+
+    def _store(self, peer: str, message: Upload, buffers: Sequence[Any]) -> Stored:
+        digest, total = message.digest, message.total
+        if not Blobs.is_name(digest) or len(buffers) != 1 or not 0 <= message.offset <= total:
+            raise MalformedMessage(f"no part of a blob: {digest!r} from {message.offset} of {total}")
+        if self.blobs.has(digest):
+            return Stored(digest, total, True)
+        if len(self.incoming) >= MOST and (peer, digest) not in self.incoming:
+            self.incoming.pop(next(iter(self.incoming))).drop()  # its sender begins anew, if it still is there
+        incoming = self.incoming.setdefault((peer, digest), Incoming(self.blobs, digest))
+        whole = incoming.add(message.offset, buffers[0], total)
+        if whole:
+            del self.incoming[peer, digest]
+        return Stored(digest, incoming.size, whole)
+
+    def _part(self, digest: str, offset: int) -> tuple[Part, list[Any]]:
+        if not Blobs.is_name(digest) or not self.blobs.has(digest):
+            return Part(digest, 0, -1), []
+        content = self.blobs.get(digest)
+        if not 0 <= offset <= len(content):
+            raise MalformedMessage(f"blob {digest} has no byte {offset}")
+        return Part(digest, offset, len(content)), [content[offset : offset + CHUNK]]
+
+    def keep(self, graphs: Iterable[bytes]) -> None:
+        """Delete what no graph of these names; what is on its way stays. A client sends again what it finds lacking."""
+        wanted = {digest for graph in graphs for digest in blobs_in(graph)}
+        for path in list(self.blobs.folder.iterdir()):
+            if Blobs.is_name(path.name) and path.name not in wanted:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""The server's sockets: who has spoken over which, and what they sent, as the machine knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from .gate import Gate, User
+from .pipeline.authorized import Authorized
+from .pipeline.errors import ProtocolError, to_data
+from .pipeline.frames import from_frames, to_frames
+from .pipeline.keys import AUTHORIZED, read_server_key
+from .pipeline.messages import Message, Refused
+from .pipeline.sockets import address_in, bind, open_socket, send
+
+__all__ = ["Door", "Heard", "Peers", "open_doors"]
+
+#: Messages taken from one socket before something else has its turn.
+TURN = 256
+#: Peers remembered.
+MOST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A socket that peers come in by; with a gate, each message is its user's."""
+
+    socket: zmq.Socket[bytes]
+    gate: Gate | None = None
+
+    def close(self) -> None:
+        """Nobody comes in any more."""
+        self.socket.close()
+        if self.gate is not None:
+            self.gate.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A peer said something, and may."""
+
+    peer: str
+    message: Message
+    buffers: Sequence[Any]
+
+
+@dataclass(slots=True)
+class Peers:
+    """Who is behind which door. A name counts only together with the user who bears it."""
+
+    doors: Sequence[Door]
+    known: dict[str, tuple[zmq.Socket[bytes], bytes]] = field(default_factory=dict)
+
+    def hear(self, door: Door) -> Iterator[Heard]:
+        """Whatever has come, but not so much that time stands still. What nobody may say is refused here."""
+        for _ in range(TURN):
+            try:
+                frames = door.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if (heard := self._read(door, frames)) is not None:
+                yield heard
+
+    def _read(self, door: Door, frames: Sequence[Any]) -> Heard | None:
+        identity = bytes(frames[0].buffer)
+        user: User | None = None
+        if door.gate is not None and (user := door.gate.user_of(frames[-1])) is None:
+            return None  # its key was taken from the list while it was connected
+        name = identity.decode("utf-8", "replace")
+        peer = name if user is None else f"{user.name}/{name}"
+        self._remember(peer, door.socket, identity)
+        try:
+            message, buffers = from_frames([frame.buffer for frame in frames[1:]])
+            if door.gate is not None and user is not None and (why := door.gate.allowed(user, message)) is not None:
+                raise ProtocolError(why)
+        except ProtocolError as error:
+            self.send(peer, Refused(to_data(error)))
+            return None
+        return Heard(peer, message, buffers)
+
+    def _remember(self, peer: str, socket: zmq.Socket[bytes], identity: bytes) -> None:
+        self.known.pop(peer, None)
+        self.known[peer] = socket, identity
+        if len(self.known) > MOST:
+            del self.known[next(iter(self.known))]  # who has been silent for longest
+
+    def send(self, peer: str, message: Message, buffers: Sequence[Any] = ()) -> bool:
+        """Send, or say that the peer is gone or does not read."""
+        if peer not in self.known:
+            return False
+        socket, identity = self.known[peer]
+        try:
+            send(socket, to_frames(message, buffers), to=identity)
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                raise
+            del self.known[peer]
+            return False
+        return True
+
+
+def open_doors(
+    context: zmq.Context[zmq.Socket[bytes]], folder: Path, listen: Sequence[str], keys: Path | None, insecure: bool
+) -> tuple[list[Door], list[str]]:
+    """The socket in the run directory and, where TCP addresses are given, one for them; and where they listen.
+
+    Raises:
+        ServiceError: one of them cannot be listened at, or TCP without keys is not meant.
+        InvalidArgumentError: what is no address.
+    """
+    plain = open_socket(context, zmq.ROUTER)
+    doors, found = [Door(plain)], [bind(plain, address_in(folder))]
+    if listen:
+        # The gate is there before anyone can knock.
+        gate = Gate(context, Authorized(keys / AUTHORIZED)) if keys is not None else None
+        lock = read_server_key(keys) if keys is not None else None
+        doors.append(Door(open_socket(context, zmq.ROUTER, lock=lock), gate))
+        found += [bind(doors[-1].socket, address, insecure=insecure) for address in listen]
+    return doors, found

@@ -14,7 +14,7 @@ import zmq
 
 from ..pipeline.blobs import Blobs, Sent
 from ..pipeline.dataset import Dataset
-from ..pipeline.errors import FailedPreconditionError
+from ..pipeline.errors import FailedPreconditionError, InvalidArgumentError
 from ..pipeline.graph import encode
 from ..pipeline.keys import ClientLock
 from ..pipeline.messages import VERSION, Hello, Register
@@ -79,25 +79,29 @@ class Service:
         self._iterators: WeakSet[ServiceIterator] = WeakSet()  # one that is dropped gives its job back
         self._closed = False
 
-    def iterate(self, dataset: Dataset) -> ServiceIterator:
+    def iterate(self, dataset: Dataset, epoch: int = 0) -> ServiceIterator:
         """Iterate over a dataset whose functions the workers run.
 
         The graph is sent now; elements are computed from the first `next()` or `for` on. Epoch n gives the
-        same elements, byte for byte, as pass n of the dataset in process.
+        same elements, byte for byte, as pass n of the dataset in process; `epoch` is the first one.
 
         Raises:
-            InvalidArgumentError: a pattern that no file matches, or a function that cannot be sent.
+            InvalidArgumentError: an epoch below 0, a pattern that no file matches, or a function that cannot be sent.
             FailedPreconditionError: the service is closed.
         """
+        if epoch < 0:
+            raise InvalidArgumentError(f"epoch is {epoch}: epochs count from 0")
         if self._closed:
             raise FailedPreconditionError("this service is closed: use headrace.serve() or connect() again")
+        if epoch < 0:
+            raise InvalidArgumentError(f"epoch is {epoch}: epochs are counted from 0")
         sent = Sent()  # what the server does not find in its folder is sent to it
         graph = encode(dataset.resolved, sent if self._folder is None else Blobs(self._folder))
         key = os.urandom(8).hex()
         hello = Hello(VERSION, "client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
         register = Register(key, graph, dataset.seed, str(Path.cwd()))
         iterator = ServiceIterator(
-            self._connection, hello, register, sent.content, _window(dataset.node), _batches(dataset.node)
+            self._connection, hello, register, sent.content, _window(dataset.node), _batches(dataset.node), epoch
         )
         self._iterators.add(iterator)
         return iterator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import closing
 from time import monotonic
 
 import zmq
@@ -31,13 +32,19 @@ def visit(address: str, question: Message, lock: ClientLock | None = None, timeo
     """
     with zmq.Context() as context:
         tcp = not parse_address(address).is_ipc
-        socket = open_socket(context, zmq.DEALER, f"visitor-{os.urandom(6).hex()}", lock=lock if tcp else None)
-        with socket, Doorbell(socket, address) as doorbell:
+        lock = lock if tcp else None
+        socket = open_socket(context, zmq.DEALER, f"visitor-{os.urandom(6).hex()}", lock=lock)
+        with socket, closing(Doorbell(socket, address, lock)) as doorbell:
             connect(socket, address, wait_s=0.0)
-            return _ask(socket, doorbell, question, monotonic() + timeout_s)
+            found = _ask(socket, doorbell, question, monotonic() + timeout_s)
+            if isinstance(found, Message):
+                return found
+            why = found or "unreachable: connected, but nobody answers: is it stopped?"
+            raise ServiceError(f"the server at {address}: {why}")
 
 
-def _ask(socket: zmq.Socket[bytes], doorbell: Doorbell, question: Message, until: float) -> Message:
+def _ask(socket: zmq.Socket[bytes], doorbell: Doorbell, question: Message, until: float) -> Message | str | None:
+    """The answer, or why there is none, if that is known."""
     hello = Hello(VERSION, "client", "visitor", os.getpid(), {"python": platform.python_version()})
     asked_at = -AGAIN_S
     while (now := monotonic()) < until:
@@ -50,8 +57,8 @@ def _ask(socket: zmq.Socket[bytes], doorbell: Doorbell, question: Message, until
             if isinstance(answer, Status | Stopping):
                 return answer
         if (verdict := doorbell.verdict()) is not None and verdict.startswith("refused"):
-            raise ServiceError(f"{doorbell.address}: {verdict}")
-    raise ServiceError(f"{doorbell.address}: {doorbell.verdict() or 'connected, but nobody answers: is it stopped?'}")
+            return verdict
+    return doorbell.verdict()
 
 
 def _say(socket: zmq.Socket[bytes], message: Message) -> None:

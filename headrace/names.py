@@ -1,11 +1,12 @@
 """What `import headrace as hr` offers: every public name, and nothing but names."""
 
 from . import image, io
+from .client.connecting import connect
 from .client.embedded import serve
 from .client.iterator import ServiceIterator
 from .client.service import Service
 from .pipeline.cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
-from .pipeline.dataset import AUTOTUNE, Dataset, Options, TextLineDataset, TFRecordDataset
+from .pipeline.dataset import AUTOTUNE, Dataset, Options
 from .pipeline.errors import (
     DataLossError,
     FailedPreconditionError,
@@ -19,6 +20,7 @@ from .pipeline.errors import (
     ResourceExhaustedError,
     ServiceError,
 )
+from .pipeline.files import TextLineDataset, TFRecordDataset
 from .pipeline.spec import TensorSpec
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "TextLineDataset",
     "Options",
     "serve",
+    "connect",
     "Service",
     "ServiceIterator",
     "TensorSpec",

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -177,7 +178,7 @@ def run(config: AgentConfig) -> None:
     with (
         zmq.Context() as context,
         open_socket(context, zmq.DEALER, name, lock=lock) as socket,
-        Doorbell(socket, config.server) as doorbell,
+        closing(Doorbell(socket, config.server, lock)) as doorbell,
     ):
         connect(socket, config.server, wait_s=0.0)
         agent = Agent(config, socket, doorbell, launcher, Hello(VERSION, "launcher", name, os.getpid(), versions))

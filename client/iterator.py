@@ -65,6 +65,7 @@ class ServiceIterator(Iterator[Element]):
         blobs: Mapping[str, memoryview],
         window: int | None,
         batched: bool,
+        epoch: int = 0,
     ) -> None:
         self._connection, self._socket = connection, connection.open(hello.name)
         self._adapt = window is None
@@ -79,7 +80,7 @@ class ServiceIterator(Iterator[Element]):
         )
         self._session.heard_at = self._session.now
         self._ready: Iterator[Element] = iter(())
-        self._epoch = 0
+        self._epoch = epoch
         self._begun = self._ended = self._closed = False
         self._batched = batched
         self._summary = Summary(batched)

@@ -106,3 +106,14 @@ def test_names_of_files_may_be_relative(service: hr.Service, text_file: Callable
         dataset = hr.TextLineDataset(names)
         with service.iterate(dataset) as iterator:
             assert list(iterator) == list(dataset.iterate(0)) == [b"a", b"b"]
+
+
+def test_an_iterator_can_begin_with_any_epoch(service: hr.Service) -> None:
+    dataset = hr.Dataset.range(20).shuffle(20, seed=2).batch(6)
+    with service.iterate(dataset, epoch=3) as iterator:
+        assert iterator.epoch == 3
+        for epoch in (3, 4):
+            expected = [each.tolist() for each in dataset.iterate(epoch)]
+            assert [each.tolist() for each in iterator] == expected
+    with pytest.raises(hr.InvalidArgumentError, match="epoch is -1: epochs are counted from 0"):
+        service.iterate(dataset, epoch=-1)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .pipeline.addresses import parse_address
+from .pipeline.errors import InvalidArgumentError
 from .quantities import read_bytes, read_seconds
 
 __all__ = ["PAGE", "Reader", "address", "addresses", "count", "duration", "page", "path", "size", "switch"]
@@ -67,21 +69,20 @@ def switch(value: Any, _: Path) -> bool:
     return value
 
 
-def addresses(value: Any, folder: Path) -> tuple[str, ...]:
+def addresses(value: Any, _: Path) -> tuple[str, ...]:
     """Where to listen over TCP, beside the socket in the run directory."""
     if not isinstance(value, list):
         raise ValueError('a list of addresses, such as ["tcp://0.0.0.0:7311"]')
-    return tuple(_tcp(each, folder) for each in value)
+    return tuple(_tcp(each) for each in value)
 
 
-def address(value: Any, folder: Path) -> str:
+def address(value: Any, _: Path) -> str:
     """Where a server is; an empty text for the one of the run directory."""
-    if isinstance(value, str) and (value == "" or value.startswith("ipc://")):
-        return value
-    try:
-        return _tcp(value, folder)
-    except ValueError:
-        raise ValueError('an address such as "tcp://host:7311" or "ipc:///path/server.sock"') from None
+    if value == "":
+        return ""
+    if not isinstance(value, str) or not _is_address(value):
+        raise ValueError('an address such as "tcp://host:7311" or "ipc:///path/server.sock"')
+    return value
 
 
 def page(value: Any, _: Path) -> str:
@@ -92,12 +93,18 @@ def page(value: Any, _: Path) -> str:
     return str(value)
 
 
-def _tcp(value: Any, _: Path) -> str:
-    what = 'an address such as "tcp://0.0.0.0:7311"'
-    if not isinstance(value, str) or not value.startswith("tcp://"):
-        raise ValueError(what)
-    _host_and_port(value.removeprefix("tcp://"), what)
+def _tcp(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("tcp://") or not _is_address(value):
+        raise ValueError('an address such as "tcp://0.0.0.0:7311"')
     return value
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except InvalidArgumentError:
+        return False
+    return True
 
 
 def _host_and_port(value: Any, what: str) -> None:

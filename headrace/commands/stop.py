@@ -1,0 +1,118 @@
+"""`headrace stop`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .ending import ending
+from .options import ConfigFile, KeyFile, RunDir, ServerAddress
+
+if TYPE_CHECKING:
+    from .target import Target
+
+__all__ = ["stop"]
+
+#: After its grace a server ends its workers and its journal; it is gone in so many seconds more.
+CLOSING_S = 30.0
+
+
+@ending("stop")
+def stop(
+    server: ServerAddress = None,
+    key: KeyFile = None,
+    run_dir: RunDir = None,
+    config: ConfigFile = None,
+    grace: Annotated[
+        str | None, typer.Option(help="How long epochs that run may go on, as '1 min'.", metavar="TIME")
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Cut running epochs off at once.")] = False,
+) -> None:
+    """End a server: epochs that run may finish, within its grace; wait until it is gone.
+
+    An epoch that is cut off goes on where it was when a server is started again on the same state directory.
+    """
+    from ..pipeline.errors import ServiceError
+    from .target import find
+
+    try:
+        target = find(server, key, run_dir, config)
+    except ServiceError as error:
+        typer.echo(f"headrace stop: {error}", err=True)
+        raise typer.Exit(1) from None
+    settings = target.config.changed({"server.grace": ("--grace", grace)})
+    Farewell(target, 0.0 if now else settings.server.grace).see_off()
+
+
+class Farewell:
+    """One server's end, watched until it is gone."""
+
+    def __init__(self, target: Target, grace_s: float) -> None:
+        from ..pipeline.running import living
+
+        self.target, self.grace_s = target, grace_s
+        self.pid = living(target.folder) if target.folder is not None else None
+        self.running: list[dict[str, Any]] = []  #: Jobs in an epoch, as last heard.
+
+    def see_off(self) -> None:
+        """Ask it to end, wait, and say what was cut off."""
+        from rich.console import Console
+
+        self._ask()
+        began = time.monotonic()
+        with Console(stderr=True).status("the server ends") as progress:
+            while not self._gone():
+                waited = time.monotonic() - began
+                self._check(waited)
+                many = len(self.running)
+                progress.update(f"{many} epochs may go on for {max(0.0, self.grace_s - waited):.0f} s" if many else "")
+                time.sleep(0.1)
+        ended_itself = time.monotonic() - began < self.grace_s
+        typer.echo(f"the server has ended{f' (pid {self.pid})' if self.pid else ''}")
+        for job in [] if ended_itself else self.running:
+            taken = f"{job.get('acknowledged') or 0:,} taken by its trainer"
+            typer.echo(
+                f"cut off: job {job.get('job')} in epoch {job.get('epoch')}, {taken}; a server started again on the"
+            )
+            typer.echo("same state directory goes on with it")
+
+    def _ask(self) -> None:
+        from ..client.visit import visit
+        from ..pipeline.errors import ServiceError
+        from ..pipeline.messages import Stop
+
+        try:
+            self._learn()
+            visit(self.target.address, Stop(self.grace_s), self.target.lock)
+        except ServiceError:
+            if not self.pid:
+                raise
+            # It is ours and alive, but does not listen, or not any more.
+            os.kill(self.pid, signal.SIGTERM)
+
+    def _learn(self, timeout_s: float = 10.0) -> None:
+        self.running = [job for job in self.target.ask(timeout_s).get("jobs", ()) if job.get("running")]
+
+    def _gone(self) -> bool:
+        """Whether it is; else what it does is looked at."""
+        from ..pipeline.errors import ServiceError
+        from ..pipeline.running import living
+
+        if self.target.folder is not None and living(self.target.folder) != self.pid:
+            return True
+        try:
+            self._learn(0.5)
+        except ServiceError:  # on its way out it answers nobody
+            return self.target.folder is None
+        return False
+
+    def _check(self, waited_s: float) -> None:
+        from ..pipeline.errors import ServiceError
+
+        if waited_s > self.grace_s + CLOSING_S:
+            who = f"pid {self.pid}" if self.pid else self.target.address
+            raise ServiceError(f"the server ({who}) is still there {waited_s:.0f} s after it was asked to end")

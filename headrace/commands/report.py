@@ -17,7 +17,7 @@ def report(trial: Trial, before: dict[str, Any] | None, after: dict[str, Any] | 
     """Print it: the loop's time, and, from two statuses of the server, what its workers did meanwhile."""
     if not trial.delivered:
         return
-    console.print(f"all: {trial.show()}, {show_bytes(trial.size)}", highlight=False)
+    console.print(f"all: {trial.show()}, {show_bytes(trial.size)}")
     table = Table("where the time went", box=None, header_style="bold", pad_edge=False)
     table.add_column("time", justify="right")
     table.add_column("share", justify="right")

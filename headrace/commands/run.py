@@ -53,16 +53,15 @@ def run(
 
     Runs in this process unless --serve, --service or --server says otherwise. Exit code 1 when the pipeline fails.
     """
-    from rich.console import Console
-
     from ..digest import Digest
     from ..script import dataset_in
     from ..trial import Trial, makes_batches
     from .report import report
+    from .screen import screen
 
     if serve is not None and (service or server is not None):
         raise typer.BadParameter("--serve starts a service of its own: leave out --service and --server")
-    dataset, console = dataset_in(target), Console(stderr=True)
+    dataset, console = dataset_in(target), screen(stderr=True)
     trial = Trial(makes_batches(dataset.node), Digest() if checksum else None, take)
     if serve is not None:
         way = _embedded(serve)
@@ -88,7 +87,7 @@ def _iterate(trial: Trial, epoch: Callable[[int], Iterator[Any]], epochs: int, c
         for number in range(epochs):
             with console.status(f"epoch {number}") as line:
                 trial.go_through(epoch(number), partial(_tell, line, number))
-            console.print(f"epoch {number}: {trial.show(number)}", highlight=False)
+            console.print(f"epoch {number}: {trial.show(number)}")
     except HeadraceError as error:
         typer.echo(f"headrace run: {type(error).__name__}: {error}", err=True)
         return 1

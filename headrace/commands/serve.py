@@ -159,16 +159,15 @@ def _page(settings: Config) -> str:
 
 def _detach(settings: Config, config: Path | None, given: dict[str, Any]) -> None:
     """Start the same command again, in the background."""
-    from rich.console import Console
-
     from ..detached import start
     from ..pipeline.running import make_daemon_folder
+    from .screen import screen
 
     folder = make_daemon_folder(settings.server.run_dir)
     arguments = [f"--config={config}"] if config is not None else []
     for option, value in given.items():
         arguments += _said(option, value)
-    with Console(stderr=True).status("starting the server") as progress:
+    with screen(stderr=True).status("starting the server") as progress:
         started = start(arguments, folder, lambda line: progress.update(line))
     typer.echo(f"serving at {started.address}, pid {started.pid}")
     typer.echo(f"log: {started.log}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,12 +43,12 @@ def status(
 
 
 def _show(target: Target, watch: bool) -> None:
-    from rich.console import Console
     from rich.live import Live
 
     from .board import board
+    from .screen import screen
 
-    console = Console(soft_wrap=not sys.stdout.isatty())
+    console = screen()
     if not watch:
         console.print(board(target.ask()))
         return

@@ -60,11 +60,11 @@ class Farewell:
 
     def see_off(self) -> None:
         """Ask it to end, wait, and say what was cut off."""
-        from rich.console import Console
+        from .screen import screen
 
         self._ask()
         began = time.monotonic()
-        with Console(stderr=True).status("the server ends") as progress:
+        with screen(stderr=True).status("the server ends") as progress:
             while not self._gone():
                 waited = time.monotonic() - began
                 self._check(waited)

@@ -85,9 +85,9 @@ def recovery(state: Any) -> list[Work]:
         for origin, offset in _unpack(data).tolist():
             wanted[origin][1].append(offset)
     return [
-        Work(work.segment, origin, part[0], part[-1] + 1, work.path, only=part)
+        Work(work.segment, origin, part[0], part[-1] + 1, work.path, only=part, view=work.view)
         for origin, (work, offsets) in wanted.items()
-        for part in _parts(sorted(set(offsets)))
+        for part in _parts(np.unique(work.positions(np.array(offsets, np.int64))).tolist())
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..pipeline.arrivals import Arrivals
 from ..pipeline.errors import from_data, to_data
-from ..pipeline.feeds import Feed, Job, handed
+from ..pipeline.feeds import Feed, Job, job_of, state_of
 from ..pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from ..pipeline.store import Store
 from ..pipeline.work import Piece, Work
@@ -67,6 +67,7 @@ class LaneStream(Operator):
     opened: Callable[[Work], None]  #: Told of each job's work.
     closed: Callable[[LaneStream], None]
     release: Callable[[Lane], None]
+    share: int = 1  #: How many such streams share what one alone may have under way.
     lanes: deque[Lane | Failed] = field(default_factory=deque)
     by_split: dict[int, Lane] = field(default_factory=dict)
     ended: bool = False
@@ -168,17 +169,12 @@ class LaneStream(Operator):
         for each in state["lanes"]:
             if "error" in each:
                 self.lanes.append(Failed(from_data(each["error"])))
-            elif "inputs" in each:
-                self._open(handed(tuple(each["segment"]), self.store, find(each["inputs"])))
             else:
-                self._open(Job(Work.from_data(each["work"])))
+                self._open(job_of(each, self.store, find))
 
 
 def _lane_state(lane: Lane | Failed, keep: Keep) -> dict[str, Any]:
     """What of this lane is not consumed yet."""
     if isinstance(lane, Failed):
         return {"error": to_data(lane.error)}
-    job, consumed = lane.arrivals.job, lane.arrivals.consumed
-    if job.inputs is None:
-        return {"work": job.work.after(consumed).to_data()}
-    return {"inputs": keep(job.inputs[consumed:]), "segment": list(job.work.segment)}
+    return state_of(lane.arrivals.job, lane.arrivals.consumed, keep)

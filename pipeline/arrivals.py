@@ -29,6 +29,7 @@ class Arrivals:
     complete: bool = False
     consumed: int = field(init=False)  #: All elements before this position were handed on.
     waiting_bytes: int = 0  #: About how much arrived and was not handed on.
+    nbytes: int = 0  #: Of all that arrived.
     _queue: deque[_Run | tuple[Failed, int]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
@@ -44,6 +45,7 @@ class Arrivals:
         elif piece.error is not None:
             self._queue.append((Failed(piece.error), piece.first))
         self.waiting_bytes += piece.nbytes
+        self.nbytes += piece.nbytes
         self.watermark = piece.next
         stop = BEHIND if self.job.work.stop is None else self.job.work.stop
         self.complete = piece.last or piece.next >= stop
@@ -94,3 +96,5 @@ class Arrivals:
         self._queue.clear()
         if self.job.inputs is not None:
             self.store.release(self.job.inputs)
+        if self.complete and self.job.done is not None:
+            self.job.done(self.nbytes)

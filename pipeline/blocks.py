@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .columns import Arena, Array, Column, Layout, column_of, layout_of
+from .columns import Allocate, Arena, Array, Column, Layout, column_of, layout_of
 from .errors import InvalidArgumentError, MalformedMessage, ResourceExhaustedError
 from .structure import Element, Structure, flatten
 
@@ -56,6 +56,7 @@ class Block:
     rows: int
     columns: tuple[Column, ...]
     buffer: Array
+    lent: bool = False  #: Whether it lies in memory that who gets it may write to.
 
     @property
     def layout(self) -> BlockLayout:
@@ -84,8 +85,14 @@ class Block:
         return map(self.structure.packer(), self.components())
 
     @classmethod
-    def of_layout(cls, layout: BlockLayout) -> Block:
-        """A new one with room for the content, not filled; ResourceExhaustedError where memory has none."""
+    def of_layout(cls, layout: BlockLayout, allocate: Allocate | None = None) -> Block:
+        """A new one with room for the content, not filled; ResourceExhaustedError where memory has none.
+
+        It lies where `allocate` says, if it says so.
+        """
+        shared = None if allocate is None else allocate(layout.nbytes)
+        if shared is not None:
+            return replace(cls.over(layout, shared), lent=True)
         try:
             buffer = np.empty(layout.nbytes, np.uint8)
         except (MemoryError, ValueError):
@@ -129,8 +136,9 @@ class Block:
 class BlockBuilder:
     """Collects elements until there are enough of them for a block."""
 
-    def __init__(self) -> None:
+    def __init__(self, allocate: Allocate | None = None) -> None:
         self.nbytes = 0
+        self._allocate = allocate
         self._structure: Structure | None = None
         self._kinds: list[Any] = []
         self._rows: list[list[Any]] = []
@@ -161,7 +169,7 @@ class BlockBuilder:
         columns = list(zip(*self._rows, strict=True))
         layouts = tuple(layout_of(each) for each in columns)
         layout = BlockLayout(self._structure, len(self._rows), layouts)
-        arena = Arena.of(layout.nbytes)
+        arena = Arena.of(layout.nbytes, self._allocate)
         filled = tuple(column_of(column, each, arena) for column, each in zip(columns, layouts, strict=True))
         block = Block(self._structure, len(self._rows), filled, arena.buffer)
         self._rows, self.nbytes = [], 0

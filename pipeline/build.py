@@ -8,19 +8,43 @@ from functools import singledispatch
 from typing import TypeAlias
 
 from .cardinality import cardinality
-from .feeds import Feed, FileFeed, HandedFeed, RowFeed
-from .nodes import Batch, Configured, Node, PaddedBatch, Prefetch, Repeat, Shuffle, Skip, Take
+from .columns import Allocate
+from .feeds import Feed, FileFeed, HandedFeed, Job, OnceFeed, RowFeed, handed
+from .flat import GRAIN
+from .leaves import countable, one_for_one
+from .nodes import (
+    Batch,
+    Concatenate,
+    Configured,
+    Enumerate,
+    Generator,
+    Interleave,
+    Node,
+    PaddedBatch,
+    Prefetch,
+    Repeat,
+    Shard,
+    Shuffle,
+    Skip,
+    Take,
+    Zip,
+)
 from .operators.batch import BatchOperator
-from .operators.counting import RepeatOperator, SkipOperator, TakeOperator
+from .operators.concatenate import ConcatenateOperator
+from .operators.counting import RepeatOperator, ShardOperator, SkipOperator, TakeOperator
+from .operators.enumerate import EnumerateOperator
+from .operators.interleave import InterleaveOperator
 from .operators.protocol import Operator, Signal
 from .operators.shuffle import ShuffleOperator
+from .operators.zip import ZipOperator
 from .padding import Padding
 from .place import START, Place
 from .seeds import derive
 from .segment import Segment, segment_at
-from .store import Store
+from .store import Handles, Store
+from .work import Work
 
-__all__ = ["BUFFER_BYTES", "Settings", "build", "buffer_bytes_of"]
+__all__ = ["BUFFER_BYTES", "Settings", "build", "buffer_bytes_of", "top_of"]
 
 #: What a shuffle may hold unless Options say otherwise.
 BUFFER_BYTES = 4 << 30
@@ -41,6 +65,9 @@ class Settings:
     rows_each: Callable[[int], int]  #: From a leaf's rows to how many make one job.
     buffer_bytes: int = BUFFER_BYTES
     folder: str = ""  #: In which relative file names are looked up.
+    allocate: Allocate | None = None  #: Where blocks that are delivered as they are lie.
+    top: Node | None = None  #: What makes them.
+    eager: int = 0  #: How many streams of an interleave may be open before their turn.
 
 
 def buffer_bytes_of(node: Node) -> int | None:
@@ -49,6 +76,13 @@ def buffer_bytes_of(node: Node) -> int | None:
         return node.buffer_bytes
     found = (buffer_bytes_of(each) for each in node.inputs)
     return next((each for each in found if each is not None), None)
+
+
+def top_of(node: Node) -> Node:
+    """The operator whose elements come out of a graph as they are."""
+    while isinstance(node, Configured | Prefetch | Repeat | Take | Skip):
+        node = node.source
+    return node
 
 
 @singledispatch
@@ -64,15 +98,30 @@ def build(node: Node, to: Settings, at: Place = START) -> Operator:
 
 
 def _feed(segment: Segment, to: Settings, at: Place) -> Feed:
-    if segment.leaf is None:
+    if segment.leaf is None or segment.flat:
         assert segment.input is not None, "a segment has a leaf or an input"
-        return HandedFeed(segment.path, build(segment.input, to, at), to.store)
+        grain = GRAIN if segment.flat else 1
+        return HandedFeed(segment.path, build(segment.input, to, at), to.store, grain)
     leaf = at.path(segment.leaf)
+    if isinstance(segment.leaf, Generator):
+        return OnceFeed(Job(Work(segment.path, derive("leaf", list(leaf), list(at.passes)), 0, None)), to.store)
     if segment.input is not None:
         node, names = segment.leaf, build(segment.input, to, at)
         return FileFeed(segment.path, names, to.store, leaf, at.passes, lambda path: to.cut(node, path), to.folder)
-    count = cardinality(segment.leaf)
-    return RowFeed(segment.path, derive("leaf", list(leaf), list(at.passes)), count, to.rows_each(count))
+    assert segment.rows is not None, "a leaf in memory has rows"
+    view, count = segment.rows.view(lambda shuffle: _key(shuffle, to, at))
+    return RowFeed(segment.path, derive("leaf", list(leaf), list(at.passes)), count, to.rows_each(count), view)
+
+
+def _key(node: Shuffle, to: Settings, at: Place) -> int:
+    """What all draws of a shuffle depend on: its seed or where it stands, and the epoch and passes it is in."""
+    own = ["seed", node.seed] if node.seed is not None else ["path", to.seed, *at.path(node)]
+    return derive("shuffle", own, [to.epoch, list(at.passes)] if node.reshuffle else None)
+
+
+def _segment(node: Node, to: Settings, at: Place) -> Operator:
+    segment = segment_at(node, at.branch)
+    return to.stream(segment, _feed(segment, to, at))
 
 
 @build.register
@@ -82,16 +131,20 @@ def _(node: Configured | Prefetch, to: Settings, at: Place = START) -> Operator:
 
 @build.register
 def _(node: Shuffle, to: Settings, at: Place = START) -> Operator:
-    own = ["seed", node.seed] if node.seed is not None else ["path", to.seed, *at.path(node)]
-    key = derive("shuffle", own, [to.epoch, list(at.passes)] if node.reshuffle else None)
+    if countable(node) is not None:
+        return _segment(node, to, at)
     known = cardinality(node.source)
     expected = known if known >= 0 else node.size
-    return ShuffleOperator(build(node.source, to, at), to.store, node.size, key, to.buffer_bytes, expected)
+    return ShuffleOperator(
+        build(node.source, to, at), to.store, node.size, _key(node, to, at), to.buffer_bytes, expected
+    )
 
 
 @build.register
 def _(node: Batch, to: Settings, at: Place = START) -> Operator:
-    return BatchOperator(build(node.source, to, at), to.store, node.size, node.drop_remainder)
+    allocate = to.allocate if node is to.top else None
+    source = build(node.source, to, at)
+    return BatchOperator(source, to.store, node.size, node.drop_remainder, allocate=allocate)
 
 
 @build.register
@@ -108,11 +161,51 @@ def _(node: Repeat, to: Settings, at: Place = START) -> Operator:
 
 @build.register
 def _(node: Take, to: Settings, at: Place = START) -> Operator:
+    if countable(node) is not None:
+        return _segment(node, to, at)
     source = build(node.source, to, at)
     return source if node.count < 0 else TakeOperator(source, to.store, node.count)
 
 
 @build.register
 def _(node: Skip, to: Settings, at: Place = START) -> Operator:
+    if countable(node) is not None:
+        return _segment(node, to, at)
     source = build(node.source, to, at)
     return TakeOperator(source, to.store, 0) if node.count < 0 else SkipOperator(source, to.store, node.count)
+
+
+@build.register
+def _(node: Shard, to: Settings, at: Place = START) -> Operator:
+    if countable(node) is not None:
+        return _segment(node, to, at)
+    return ShardOperator(build(node.source, to, at), to.store, node.count, node.index)
+
+
+@build.register
+def _(node: Enumerate, to: Settings, at: Place = START) -> Operator:
+    if one_for_one(node.source):
+        return _segment(node, to, at)
+    return EnumerateOperator(build(node.source, to, at), to.store, node.start)
+
+
+@build.register
+def _(node: Zip, to: Settings, at: Place = START) -> Operator:
+    sources = [build(each, to, at.into(node, i)) for i, each in enumerate(node.sources)]
+    return ZipOperator(sources, to.store, node.structure)
+
+
+@build.register
+def _(node: Concatenate, to: Settings, at: Place = START) -> Operator:
+    return ConcatenateOperator(lambda i: build(node.sources[i], to, at.into(node, i)), len(node.sources))
+
+
+@build.register
+def _(node: Interleave, to: Settings, at: Place = START) -> Operator:
+    segment = segment_at(node, at.branch)
+
+    def opened(inputs: Handles) -> Operator:
+        job = handed(segment.path, to.store, inputs, GRAIN) if len(inputs) else None
+        return to.stream(segment, OnceFeed(job, to.store, share=node.cycle))
+
+    return InterleaveOperator(build(node.source, to, at), to.store, opened, node.cycle, node.block, to.eager)

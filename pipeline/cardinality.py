@@ -10,6 +10,9 @@ from .nodes import (
     Configured,
     Enumerate,
     Filter,
+    FlatMap,
+    Generator,
+    Interleave,
     Lines,
     ListFiles,
     Map,
@@ -24,6 +27,7 @@ from .nodes import (
     Shuffle,
     Skip,
     Take,
+    Unbatch,
     Zip,
 )
 
@@ -52,7 +56,7 @@ def _(node: Range) -> int:
 
 
 @cardinality.register
-def _(node: Records | Lines | ListFiles) -> int:
+def _(node: Records | Lines | ListFiles | Generator) -> int:
     return UNKNOWN_CARDINALITY
 
 
@@ -120,3 +124,28 @@ def _(node: Concatenate) -> int:
     if INFINITE_CARDINALITY in known:
         return INFINITE_CARDINALITY
     return UNKNOWN_CARDINALITY if UNKNOWN_CARDINALITY in known else sum(known)
+
+
+@cardinality.register
+def _(node: FlatMap | Interleave) -> int:
+    return INFINITE_CARDINALITY if cardinality(node.source) == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: Unbatch) -> int:
+    known, each = cardinality(node.source), _rows_each(node.source)
+    if known == INFINITE_CARDINALITY:
+        return known
+    return UNKNOWN_CARDINALITY if known < 0 or each is None else known * each
+
+
+def _rows_each(node: Node) -> int | None:
+    """How many rows each element has, where the graph tells that it is one number for all."""
+    match node:
+        case Batch() | PaddedBatch():
+            return node.size if node.drop_remainder else None
+        case Rows():
+            return node.arrays[0].shape[1] if node.arrays[0].ndim > 1 else None
+        case Shuffle() | Prefetch() | Configured() | Repeat() | Take() | Skip() | Shard() | Filter():
+            return _rows_each(node.source)
+    return None

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -30,9 +30,11 @@ import numpy.typing as npt
 from .errors import InvalidArgumentError, MalformedMessage
 from .spec import DType, dtype_name
 
-__all__ = ["Arena", "Column", "Layout", "aligned", "column_of", "layout_of"]
+__all__ = ["Allocate", "Arena", "Column", "Layout", "aligned", "column_of", "layout_of"]
 
 Array: TypeAlias = npt.NDArray[Any]
+#: Room for so many bytes in memory that another process can read, uint8; None where there is none.
+Allocate: TypeAlias = "Callable[[int], Array | None]"
 _ALIGN = 64
 #: What NumPy can have.
 MAX_RANK = 32
@@ -113,9 +115,10 @@ class Arena:
         self.buffer, self.used = buffer, 0
 
     @classmethod
-    def of(cls, nbytes: int) -> Arena:
-        """A new one."""
-        return cls(np.empty(nbytes, np.uint8))
+    def of(cls, nbytes: int, allocate: Allocate | None = None) -> Arena:
+        """A new one, where `allocate` says, or in memory of our own."""
+        found = None if allocate is None else allocate(nbytes)
+        return cls(np.empty(nbytes, np.uint8) if found is None else found)
 
     def cut(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
         """The next array; MalformedMessage when the buffer is too short for it."""

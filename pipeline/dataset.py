@@ -14,20 +14,37 @@ from . import sources
 from .cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, cardinality
 from .errors import InvalidArgumentError
 from .functions import UserFunction
+from .generating import generator as generator_node
+from .indexable import Indexable, items
 from .local import LocalIterator
-from .nodes import Batch, Configured, Filter, Map, Node, PaddedBatch, Prefetch, Repeat, Shuffle, Skip, Take
+from .nodes import (
+    Batch,
+    Configured,
+    Enumerate,
+    Filter,
+    FlatMap,
+    Map,
+    Node,
+    PaddedBatch,
+    Prefetch,
+    Repeat,
+    Shard,
+    Shuffle,
+    Skip,
+    Take,
+    Unbatch,
+)
 from .padding import padding_arguments
-from .probe import element_spec
+from .probe import check_alike, element_spec
 from .resolve import resolve
 from .seeds import fresh_seed
+from .sources import AUTOTUNE
 from .structure import Element
 
-__all__ = ["AUTOTUNE", "Dataset", "Options", "TFRecordDataset", "TextLineDataset"]
+__all__ = ["AUTOTUNE", "Dataset", "Options"]
 
 #: The largest count or seed.
 MOST = (1 << 63) - 1
-#: Leave a number to headrace.
-AUTOTUNE = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +102,66 @@ class Dataset:
         return Dataset(sources.integers(*args, output_type=output_type))
 
     @staticmethod
+    def from_indexable(indexable: Indexable, name: str | None = None) -> Dataset:
+        """`indexable[i]` for each i below its length: lists, and datasets as PyTorch has them ("map-style").
+
+        Items are taken apart as what `map` returns. In a service the object goes to the workers as functions do,
+        pickled, and they index it. `shuffle(n)` behind it, with n at least its length, is a permutation of the
+        indices: no element waits for it, and all orders are possible however long it is. An index is there whether
+        or not its item fails: `take`, `skip` and `shard` directly behind count indices.
+
+        Raises:
+            InvalidArgumentError: an object without `__getitem__` or `__len__`.
+            FunctionError (when iterated): indexing raised; the message names the index.
+
+        >>> list(Dataset.from_indexable([(1, "a"), (2, "b"), (3, "c")]).shard(2, 0))
+        [(np.int32(1), b'a'), (np.int32(3), b'c')]
+        """
+        return Dataset(items(indexable))
+
+    @staticmethod
+    def from_generator(
+        generator: Callable[..., Any],
+        output_types: Any = None,
+        output_shapes: Any = None,
+        args: Sequence[Any] | None = None,
+        output_signature: Any = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """What the iterable that `generator(*args)` returns gives; the function is called anew for each pass.
+
+        `output_signature` is `TensorSpec`s nested like the elements, and `output_types` dtypes: plain Python numbers
+        become what they say; anything else must be it. Without them elements are taken as what `map` returns. In a
+        service one worker runs it; where that is lost, another runs it from its start and leaves out what came.
+
+        Raises (when iterated):
+            TypeError: an element that is not what was declared, which names the component.
+            FunctionError: the generator raised; nothing is behind it.
+
+        >>> def squares(n):
+        ...     yield from (i * i for i in range(n))
+        >>> list(Dataset.from_generator(squares, args=[4], output_types=np.float32))
+        [np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(9.0)]
+        """
+        return Dataset(generator_node(generator, output_types, output_shapes, args, output_signature))
+
+    @staticmethod
+    def zip(*args: Any, datasets: Any = None, name: str | None = None) -> Dataset:
+        """One element of each dataset together, until the shortest ends.
+
+        `zip(a, b)` gives tuples; `zip((a, {"b": b}))` and `datasets=` nest as their argument does. Where an element
+        of one dataset fails, those beside it are lost with it: what comes behind still belongs together.
+
+        Raises:
+            InvalidArgumentError: no dataset, or something that is none.
+
+        >>> numbers = Dataset.range(3)
+        >>> list(Dataset.zip({"a": numbers, "b": (numbers.skip(1), Dataset.range(7, 9))}))[1]
+        {'a': np.int64(1), 'b': (np.int64(2), np.int64(8))}
+        """
+        return Dataset(sources.joined(*args, datasets=datasets, kind=Dataset))
+
+    @staticmethod
     def list_files(
         file_pattern: str | Sequence[str], shuffle: bool | None = None, seed: int | None = None, name: str | None = None
     ) -> Dataset:
@@ -123,6 +200,44 @@ class Dataset:
     def filter(self, predicate: Callable[..., Any], name: str | None = None) -> Dataset:
         """The elements for which `predicate` gives a true boolean."""
         return Dataset(Filter(self.node, UserFunction.of(predicate, "filter")))
+
+    def flat_map(self, map_func: Callable[..., Any], name: str | None = None) -> Dataset:
+        """The elements of the dataset that `map_func` makes of each element, one dataset behind the other.
+
+        All that is inside these datasets (files, maps, shuffles, batches) runs where the function does.
+
+        >>> [int(x) for x in Dataset.range(4).flat_map(lambda n: Dataset.range(n))]
+        [0, 0, 1, 0, 1, 2]
+        """
+        return Dataset(FlatMap(self.node, UserFunction.of(map_func, "flat_map")))
+
+    def interleave(
+        self,
+        map_func: Callable[..., Any],
+        cycle_length: int | None = None,
+        block_length: int | None = None,
+        num_parallel_calls: int | None = None,
+        deterministic: bool | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """Like `flat_map`, but `cycle_length` datasets in turn, `block_length` elements of each at a time.
+
+        A dataset that has ended gives its place to the next at its next turn. By default 16 and 1, on every machine.
+
+        >>> [int(x) for x in Dataset.range(1, 5).interleave(lambda n: Dataset.from_tensors(n).repeat(n), 3)]
+        [1, 2, 3, 2, 3, 4, 3, 4, 4, 4]
+        """
+        cycle = None if cycle_length in (None, AUTOTUNE) else self._count("cycle_length", cycle_length, least=1)
+        block = None if block_length is None else self._count("block_length", block_length, least=1)
+        return Dataset(sources.interleaved(self.node, UserFunction.of(map_func, "interleave"), cycle, block))
+
+    def unbatch(self, name: str | None = None) -> Dataset:
+        """The rows of each element, whose components must have one length.
+
+        >>> list(Dataset.from_tensors(([1, 2], ["a", "b"])).unbatch())
+        [(np.int32(1), b'a'), (np.int32(2), b'b')]
+        """
+        return Dataset(Unbatch(self.node))
 
     def shuffle(
         self,
@@ -179,6 +294,53 @@ class Dataset:
     def repeat(self, count: int | None = None, name: str | None = None) -> Dataset:
         """The data `count` times over; None or -1 is for ever."""
         return Dataset(Repeat(self.node, -1 if count is None else self._count("count", count)))
+
+    def concatenate(self, dataset: Dataset, name: str | None = None) -> Dataset:
+        """The elements of `dataset` behind these.
+
+        Raises:
+            InvalidArgumentError: elements of another structure or dtype, where that can be told without computing any.
+
+        >>> [int(x) for x in Dataset.range(2).concatenate(Dataset.range(5, 7))]
+        [0, 1, 5, 6]
+        """
+        then = self._dataset("concatenate", dataset).node
+        check_alike(self.node, then)
+        return Dataset(sources.concatenated(self.node, then))
+
+    def enumerate(self, start: int = 0, name: str | None = None) -> Dataset:
+        """Pairs of a number, counted from `start`, and an element. One that fails takes its number along.
+
+        >>> list(Dataset.from_tensor_slices(["a", "b"]).enumerate(start=5))
+        [(np.int64(5), b'a'), (np.int64(6), b'b')]
+        """
+        return Dataset(Enumerate(self.node, self._count("start", start)))
+
+    def shard(self, num_shards: int, index: int, name: str | None = None) -> Dataset:
+        """Every `num_shards`-th element, beginning with number `index`.
+
+        Raises:
+            InvalidArgumentError: `index` is not in 0 to `num_shards` - 1.
+
+        >>> [int(x) for x in Dataset.range(8).shard(3, 1)]
+        [1, 4, 7]
+        """
+        count = self._count("num_shards", num_shards, least=1)
+        number = self._count("index", index)
+        if not 0 <= number < count:
+            raise InvalidArgumentError(f"index is {number}: of {count} shards it must be 0 to {count - 1}")
+        return Dataset(Shard(self.node, count, number))
+
+    def apply(self, transformation_func: Callable[[Dataset], Dataset]) -> Dataset:
+        """What a function makes of this dataset.
+
+        Raises:
+            InvalidArgumentError: it makes something else than a Dataset.
+
+        >>> len(Dataset.range(10).apply(lambda dataset: dataset.skip(1).batch(3)))
+        3
+        """
+        return self._dataset("apply: transformation_func", transformation_func(self))
 
     def take(self, count: int, name: str | None = None) -> Dataset:
         """At most the first `count` elements; -1 is all."""
@@ -267,6 +429,12 @@ class Dataset:
         return iter(self)
 
     @staticmethod
+    def _dataset(what: str, value: Any) -> Dataset:
+        if not isinstance(value, Dataset):
+            raise InvalidArgumentError(f"{what} needs a Dataset, not {type(value).__name__}")
+        return value
+
+    @staticmethod
     def _count(name: str, value: Any, least: int | None = None) -> int:
         try:
             number = operator.index(value)
@@ -280,49 +448,3 @@ class Dataset:
     @classmethod
     def _seed_given(cls, seed: int | None) -> int | None:
         return None if seed is None else cls._count("seed", seed)
-
-
-class TFRecordDataset(Dataset):
-    """The records of TFRecord files as `bytes`, file after file.
-
-    Args:
-        filenames: a name, a list of names, or a Dataset of names.
-        compression_type: "", "GZIP" or "ZLIB".
-
-    Raises (when iterated):
-        NotFoundError: a file is missing; the files after it can still be read.
-        DataLossError: a damaged record, with file and offset.
-
-    >>> list(TFRecordDataset("tests/data/tfrecord/small.tfrecord").take(2))
-    [b'record 0', b'']
-    """
-
-    def __init__(
-        self,
-        filenames: str | Sequence[str] | Dataset,
-        compression_type: str | None = None,
-        buffer_size: int | None = None,
-        num_parallel_reads: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(sources.records(_names(filenames), compression_type, num_parallel_reads))
-
-
-class TextLineDataset(Dataset):
-    """The lines of text files as `bytes`, without their line ends, file after file. Arguments as TFRecordDataset."""
-
-    def __init__(
-        self,
-        filenames: str | Sequence[str] | Dataset,
-        compression_type: str | None = None,
-        buffer_size: int | None = None,
-        num_parallel_reads: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(sources.lines(_names(filenames), compression_type, num_parallel_reads))
-
-
-def _names(filenames: Any) -> Node:
-    if isinstance(filenames, Dataset):
-        return filenames.node
-    return sources.file_names(filenames)

@@ -3,6 +3,7 @@
     HeadraceError
     ├── PipelineError                  your graph or function
     │   ├── InvalidArgumentError       a value that does not fit: a shape, a dtype, bytes that are no image
+    │   │   └── MismatchError          an element that is not what was declared; a TypeError, too
     │   ├── OutOfRangeError            the end of the data, from get_next()
     │   ├── FailedPreconditionError    something used before it is ready, or after it was closed
     │   ├── ResourceExhaustedError     more memory than the budget allows
@@ -33,6 +34,7 @@ __all__ = [
     "HeadraceError",
     "InvalidArgumentError",
     "MalformedMessage",
+    "MismatchError",
     "NotFoundError",
     "OutOfRangeError",
     "PipelineError",
@@ -68,6 +70,10 @@ class PipelineError(HeadraceError):
 
 class InvalidArgumentError(PipelineError, ValueError):
     """A value that does not fit; the message names it and what would."""
+
+
+class MismatchError(InvalidArgumentError, TypeError):
+    """An element that is not what was declared; the message names the component."""
 
 
 class OutOfRangeError(PipelineError):

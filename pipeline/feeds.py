@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -18,9 +19,22 @@ from .errors import InvalidArgumentError
 from .operators.protocol import NOTHING, Failed, Find, Keep, Operator, Signal, State
 from .seeds import derive
 from .store import Handles, Store
+from .views import View
 from .work import Payload, Work
 
-__all__ = ["Cut", "Feed", "FileFeed", "HandedFeed", "Job", "RowFeed", "handed", "payload_of"]
+__all__ = [
+    "Cut",
+    "Feed",
+    "FileFeed",
+    "HandedFeed",
+    "Job",
+    "OnceFeed",
+    "RowFeed",
+    "handed",
+    "job_of",
+    "payload_of",
+    "state_of",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +43,8 @@ class Job:
 
     work: Work
     inputs: Handles | None = None
+    grain: int = 1  #: How many input positions each element handed along has.
+    done: Callable[[int], None] | None = None  #: Told of how many bytes came of it.
 
 
 #: The boundaries at which a file is cut, from its name; PENDING while they are not known.
@@ -46,6 +62,7 @@ class RowFeed:
     origin: int
     count: int
     size: int
+    view: View = ()
     at: int = 0
 
     def next(self) -> Job | Signal | Failed:
@@ -53,7 +70,7 @@ class RowFeed:
         if self.at >= self.count:
             return Signal.END
         start, self.at = self.at, min(self.count, self.at + self.size)
-        return Job(Work(self.segment, self.origin, start, self.at))
+        return Job(Work(self.segment, self.origin, start, self.at, view=self.view))
 
     def abandon(self, origin: int) -> None:
         """Rows can always be read."""
@@ -141,11 +158,15 @@ class FileFeed:
 
 @dataclass(slots=True)
 class HandedFeed:
-    """Elements that a stateful operator put in order, handed along a few at a time: about HANDED_BYTES of them."""
+    """Elements that a stateful operator put in order, handed along a few at a time: about HANDED_BYTES of them.
+
+    Where each gives any number of others, about so much of these.
+    """
 
     segment: tuple[int, ...]
     source: Operator
     store: Store
+    grain: int = 1
     size: int = 1  #: How many to hand along together, learnt from the ones before.
     rest: Handles = field(default_factory=lambda: NOTHING)  #: What came with the last ones and is of another structure.
 
@@ -156,9 +177,17 @@ class HandedFeed:
             return got
         count = self.store.together(got)
         got, self.rest = got[:count], got[count:]
-        each = self.store.nbytes_of(got) // len(got)
-        self.size = max(1, min(HANDED_MOST, 2 * self.size, HANDED_BYTES // max(1, each)))
-        return handed(self.segment, self.store, got)
+        if self.grain == 1:
+            self._learn(len(got), self.store.nbytes_of(got))
+        return replace(handed(self.segment, self.store, got, self.grain), done=partial(self._done, len(got)))
+
+    def _learn(self, count: int, nbytes: int) -> None:
+        """So many bytes belong to so many elements: hand on more or fewer of them from now on."""
+        self.size = max(1, min(HANDED_MOST, 2 * self.size, HANDED_BYTES * count // max(1, nbytes)))
+
+    def _done(self, count: int, nbytes: int) -> None:
+        if self.grain > 1:
+            self._learn(count, nbytes)
 
     def abandon(self, origin: int) -> None:
         """What is handed along can always be read."""
@@ -179,12 +208,58 @@ class HandedFeed:
         self.rest = find(state["rest"])
 
 
-Feed: TypeAlias = RowFeed | FileFeed | HandedFeed
+@dataclass(slots=True)
+class OnceFeed:
+    """One job and no more."""
+
+    job: Job | None
+    store: Store
+    share: int = 1  #: How many such feeds share what one alone may have under way.
+
+    def next(self) -> Job | Signal:
+        """The job, or the end."""
+        job, self.job = self.job, None
+        return job or Signal.END
+
+    def abandon(self, origin: int) -> None:
+        """There is nothing behind it."""
+
+    def close(self) -> None:
+        """Give back what would be handed along."""
+        if self.job is not None and self.job.inputs is not None:
+            self.store.release(self.job.inputs)
+        self.job = None
+
+    def snapshot(self, keep: Keep) -> State:
+        """The job, if it was not given out."""
+        return {"job": None if self.job is None else state_of(self.job, self.job.work.start, keep)}
+
+    def restore(self, state: State, find: Find) -> None:
+        """Go on there."""
+        self.job = None if state["job"] is None else job_of(state["job"], self.store, find)
 
 
-def handed(segment: tuple[int, ...], store: Store, inputs: Handles) -> Job:
+Feed: TypeAlias = RowFeed | FileFeed | HandedFeed | OnceFeed
+
+
+def handed(segment: tuple[int, ...], store: Store, inputs: Handles, grain: int = 1, start: int = 0) -> Job:
     """A job on elements that are handed along."""
-    return Job(Work(segment, 0, 0, len(inputs), paths=store.paths_of(inputs)), inputs)
+    return Job(Work(segment, 0, start, len(inputs) * grain, paths=store.paths_of(inputs)), inputs, grain)
+
+
+def state_of(job: Job, consumed: int, keep: Keep) -> State:
+    """What of a job is not consumed yet, as plain data."""
+    if job.inputs is None:
+        return {"work": job.work.after(consumed).to_data()}
+    row, within = divmod(consumed, job.grain)
+    return {"inputs": keep(job.inputs[row:]), "segment": list(job.work.segment), "grain": job.grain, "start": within}
+
+
+def job_of(state: State, store: Store, find: Find) -> Job:
+    """The reverse of `state_of`."""
+    if "inputs" in state:
+        return handed(tuple(state["segment"]), store, find(state["inputs"]), state["grain"], state["start"])
+    return Job(Work.from_data(state["work"]))
 
 
 def payload_of(store: Store, inputs: Handles | None) -> Payload | None:

@@ -4,32 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from .blocks import Block, BlockLayout
-from .columns import Array, Column, Layout
+from .columns import Allocate, Array, Column, Layout
 from .errors import InvalidArgumentError
 from .kernels.gather import gather_rows, gather_runs, gather_strings, load_bounds
 from .spec import DType, dtype_name
+from .structure import Structure
 
-__all__ = ["gather_block", "unlike"]
+__all__ = ["Picked", "gather_block", "join_blocks", "unlike"]
+
+#: Blocks, and for each element which of them it lies in and in what row.
+Picked: TypeAlias = tuple[Sequence[Block], Array, Array]
 
 
-def gather_block(blocks: Sequence[Block], which: Array, rows: Array, fold: int | None) -> Block:
+def gather_block(
+    blocks: Sequence[Block], which: Array, rows: Array, fold: int | None, allocate: Allocate | None = None
+) -> Block:
     """Row `rows[i]` of block `which[i]`, for each i; with `fold`, every `fold` of them stacked to one element.
+
+    The block lies where `allocate` says, or in memory of our own.
 
     Raises:
         InvalidArgumentError: blocks of unlike structure or dtype; with `fold`, elements of unlike shape.
     """
+    picks = _picks((blocks, which, rows))
+    count = len(which) if fold is None else len(which) // fold
+    return _filled(blocks[0].structure, count, picks, fold, allocate)
+
+
+def join_blocks(nest: Structure, parts: Sequence[Picked]) -> Block:
+    """Elements side by side: one of each part together, nested as `nest` says, whose leaves stand for the parts.
+
+    Raises:
+        InvalidArgumentError: elements of one part that are of unlike structure or dtype.
+    """
+    structure = nest.over([blocks[0].structure for blocks, _, _ in parts])
+    return _filled(structure, len(parts[0][1]), [pick for part in parts for pick in _picks(part)], None)
+
+
+def _picks(picked: Picked) -> list[_Pick]:
+    """One for each column."""
+    blocks, which, rows = picked
     first = blocks[0]
     for other in blocks[1:]:
         if other.kind != first.kind:
             raise InvalidArgumentError(unlike(first, other))
     names = first.structure.names()
-    picks = [_Pick.of(names[i], [block.columns[i] for block in blocks], which, rows) for i in range(len(first.columns))]
-    count = len(which) if fold is None else len(which) // fold
-    out = Block.of_layout(BlockLayout(first.structure, count, tuple(pick.layout(fold) for pick in picks)))
+    return [_Pick.of(names[i], [block.columns[i] for block in blocks], which, rows) for i in range(len(first.columns))]
+
+
+def _filled(
+    structure: Structure, count: int, picks: Sequence[_Pick], fold: int | None, allocate: Allocate | None = None
+) -> Block:
+    out = Block.of_layout(BlockLayout(structure, count, tuple(pick.layout(fold) for pick in picks)), allocate)
     for pick, column in zip(picks, out.columns, strict=True):
         pick.fill(column, fold)
     return out

@@ -3,87 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .arrivals import Arrivals
 from .blocks import Block
-from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
-from .errors import FailedPreconditionError, OutOfRangeError
-from .feeds import Feed, Job, payload_of
+from .errors import OutOfRangeError
+from .execution import compute
 from .nodes import Node
-from .operators.protocol import NOTHING, Failed, Find, Keep, Operator, Pulled, Signal, State
-from .segment import Segment, execute
+from .operators.protocol import NOTHING, Failed, Signal
 from .store import Handles, Store
 from .structure import Element
-from .work import Appetite, Piece
 
 __all__ = ["LocalIterator"]
 
 #: How many elements are computed at once, at most. A loop that just began gets one at a time, so that a function
 #: is never called much further ahead than the loop has come.
 MOST_AHEAD = 1024
-SECONDS_AHEAD = 0.01
-
-
-@dataclass(slots=True)
-class LocalStream(Operator):
-    """A segment's elements, computed when they are asked for."""
-
-    segment: Segment
-    feed: Feed
-    settings: Settings
-    arrivals: Arrivals | None = None
-    pieces: Iterator[Piece] | None = None
-    appetite: Appetite = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.appetite = Appetite(seconds=SECONDS_AHEAD)
-
-    def pull(self, limit: int) -> Pulled:
-        self.appetite.elements = limit
-        while True:
-            if self.arrivals is None:
-                job = self.feed.next()
-                if not isinstance(job, Job):
-                    return job
-                self.arrivals = Arrivals(job, self.settings.store)
-            got = self.arrivals.pop(limit)
-            if got is not None:
-                return got
-            if self.arrivals.spent:
-                self._finish()
-            else:
-                self._compute(self.arrivals)
-
-    def _compute(self, arrivals: Arrivals) -> None:
-        """The next piece. Where Ctrl-C came in between, the next call computes from the last piece on again."""
-        to, job = self.settings, arrivals.job
-        if self.pieces is None:
-            work = job.work.after(arrivals.watermark)
-            payload = payload_of(to.store, job.inputs)
-            self.pieces = execute(self.segment, work, payload, to.seed, to.epoch, self.appetite)
-        pieces, self.pieces = self.pieces, None
-        arrivals.add(next(pieces))
-        self.pieces = pieces
-
-    def _finish(self) -> None:
-        if self.arrivals is not None:
-            self.arrivals.close()
-        self.arrivals = self.pieces = None
-
-    def close(self) -> None:
-        self._finish()
-        self.feed.close()
-
-    def snapshot(self, keep: Keep) -> State:
-        raise FailedPreconditionError("an iterator in this process cannot be saved yet")
-
-    def restore(self, state: State, find: Find) -> None:
-        raise FailedPreconditionError("an iterator in this process cannot be set up again yet")
 
 
 class LocalIterator(Iterator[Element]):
@@ -100,17 +37,7 @@ class LocalIterator(Iterator[Element]):
 
     def __init__(self, node: Node, seed: int, epoch: int) -> None:
         self._store = Store()
-        settings = Settings(
-            self._store,
-            seed,
-            epoch,
-            stream=lambda segment, feed: LocalStream(segment, feed, settings),
-            cut=lambda leaf, path: (0, None),
-            rows_each=lambda rows: max(1, rows),
-            buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
-            folder=str(Path.cwd()),
-        )
-        self._operator: Operator = build(node, settings)
+        self._operator = compute(node, self._store, seed, epoch, str(Path.cwd()))
         self._ready: Iterator[Element] = iter(())
         self._rest = NOTHING  #: Of what was pulled last: what is of another structure than the elements before.
         self._ahead = 1

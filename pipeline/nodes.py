@@ -20,6 +20,9 @@ __all__ = [
     "Configured",
     "Enumerate",
     "Filter",
+    "FlatMap",
+    "Generator",
+    "Interleave",
     "Items",
     "Lines",
     "ListFiles",
@@ -35,6 +38,7 @@ __all__ = [
     "Shuffle",
     "Skip",
     "Take",
+    "Unbatch",
     "Zip",
 ]
 
@@ -122,6 +126,19 @@ class Lines(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Generator(Node):
+    """What a function's result gives when it is iterated over.
+
+    `structure`, `shapes` and `dtypes` say what each element must be, one entry a component; None is anything.
+    """
+
+    function: UserFunction
+    structure: Structure | None = None
+    shapes: tuple[Any, ...] | None = None
+    dtypes: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Map(Node):
     """A function of each element."""
 
@@ -144,6 +161,33 @@ class Filter(Node):
 
     source: Node
     function: UserFunction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatMap(Node):
+    """The elements of the dataset that a function makes of each element, one dataset behind the other."""
+
+    source: Node
+    function: UserFunction
+    folder: str = ""  #: In which the datasets look up relative file names; `resolve` says it.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interleave(Node):
+    """The elements of the datasets that a function makes of each element: `cycle` of them in turn, `block` at a time."""
+
+    source: Node
+    function: UserFunction
+    cycle: int
+    block: int
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unbatch(Node):
+    """The rows of each element."""
+
+    source: Node
 
 
 @dataclass(frozen=True, slots=True, eq=False)

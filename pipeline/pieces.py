@@ -37,7 +37,7 @@ def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
         piece.block = block_from(message.layout, buffers[0])
         piece.positions = _positions(buffers[1], piece)
         if work.origin:
-            piece.identities = identities(work.origin, piece.positions)
+            piece.identities = identities(work.origin, work.offsets(piece.positions))
         else:
             piece.identities = _numbers(buffers[2], np.uint64, 2 * piece.block.rows).reshape(-1, 2)
     return piece
@@ -54,7 +54,7 @@ def _positions(buffer: Any, piece: Piece) -> npt.NDArray[Any]:
 
 def block_from(layout: list[Any], buffer: Any) -> Block:
     """A block over a received buffer, its bounds checked: kernels will trust them."""
-    data = np.frombuffer(buffer, np.uint8)
+    data = buffer if isinstance(buffer, np.ndarray) else np.frombuffer(buffer, np.uint8)
     if data.ctypes.data % 8:
         data = data.copy()  # typed views need aligned memory
     block = Block.over(BlockLayout.from_data(layout), data)

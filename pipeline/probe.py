@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from .errors import InvalidArgumentError
 from .local import LocalIterator
 from .nodes import (
     Batch,
+    Concatenate,
     Configured,
+    Enumerate,
     Filter,
+    FlatMap,
+    Generator,
+    Interleave,
     Lines,
     ListFiles,
     Map,
@@ -22,14 +30,17 @@ from .nodes import (
     Records,
     Repeat,
     Rows,
+    Shard,
     Shuffle,
     Skip,
     Take,
+    Unbatch,
+    Zip,
 )
 from .spec import Shape, TensorSpec, spec_of, unify
 from .structure import Structure, flatten
 
-__all__ = ["element_spec"]
+__all__ = ["check_alike", "element_spec"]
 
 #: How many elements are looked at where a function decides what they are.
 SAMPLE = 3
@@ -45,20 +56,47 @@ def element_spec(node: Node, seed: int) -> Any:
     return structure.pack(specs)
 
 
+def check_alike(one: Node, other: Node) -> None:
+    """Refuse elements that cannot stand in one dataset, as far as that can be told without computing any.
+
+    Raises:
+        InvalidArgumentError: their structures or dtypes differ.
+    """
+    if _is_known(one) and _is_known(other):
+        _unified([_specs(one, 0), _specs(other, 0)])
+
+
+def _is_known(node: Node) -> bool:
+    """Whether the specs of a node's elements are known without looking at any."""
+    return _specs.dispatch(type(node)) is not _specs.dispatch(Node) and all(map(_is_known, node.inputs))
+
+
+def _unified(found: Sequence[tuple[list[TensorSpec], Structure]]) -> tuple[list[TensorSpec], Structure]:
+    """The narrowest specs that cover all of these."""
+    specs, structure = found[0]
+    for others, other in found[1:]:
+        if other != structure:
+            raise InvalidArgumentError(
+                f"elements differ in structure: {structure.names()} and {other.names()}; give both one nesting in a map"
+            )
+        specs = [unify(a, b) for a, b in zip(specs, others, strict=True)]
+    return specs, structure
+
+
 @singledispatch
 def _specs(node: Node, seed: int) -> tuple[list[TensorSpec], Structure]:
     """By looking at the first elements."""
+    return _sampled(node, seed)
+
+
+def _sampled(node: Node, seed: int) -> tuple[list[TensorSpec], Structure]:
+    """The specs that cover the first elements."""
     sample = [flatten(each) for each in islice(LocalIterator(node, seed, 0), SAMPLE)]
     if not sample:
         raise InvalidArgumentError(
             "element_spec cannot be told: a function makes the elements, and there is none to see"
         )
-    specs = [spec_of(each) for each in sample[0][0]]
-    for components, structure in sample[1:]:
-        if structure != sample[0][1]:
-            raise InvalidArgumentError("elements differ in structure: make the function return one nesting for all")
-        specs = [unify(one, spec_of(each)) for one, each in zip(specs, components, strict=True)]
-    return specs, sample[0][1]
+    return _unified([([spec_of(each) for each in components], structure) for components, structure in sample])
 
 
 @_specs.register
@@ -78,9 +116,39 @@ def _(node: Records | Lines | ListFiles, seed: int) -> tuple[list[TensorSpec], S
 
 @_specs.register
 def _(
-    node: Filter | Shuffle | Repeat | Take | Skip | Prefetch | Configured, seed: int
+    node: Filter | Shuffle | Repeat | Take | Skip | Shard | Prefetch | Configured, seed: int
 ) -> tuple[list[TensorSpec], Structure]:
     return _specs(node.source, seed)
+
+
+@_specs.register
+def _(node: Enumerate, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _specs(node.source, seed)
+    return [TensorSpec((), np.int64), *specs], Structure("tuple", (), (Structure(), structure))
+
+
+@_specs.register
+def _(node: Zip, seed: int) -> tuple[list[TensorSpec], Structure]:
+    found = [_specs(each, seed) for each in node.sources]
+    return [spec for specs, _ in found for spec in specs], node.structure.over([structure for _, structure in found])
+
+
+@_specs.register
+def _(node: Concatenate, seed: int) -> tuple[list[TensorSpec], Structure]:
+    return _unified([_specs(each, seed) for each in node.sources])
+
+
+@_specs.register
+def _(node: Generator, seed: int) -> tuple[list[TensorSpec], Structure]:
+    if node.structure is None or node.shapes is None or node.dtypes is None:
+        return _sampled(node, seed)
+    return [TensorSpec(*each) for each in zip(node.shapes, node.dtypes, strict=True)], node.structure
+
+
+@_specs.register
+def _(node: Unbatch, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _specs(node.source, seed)
+    return [TensorSpec(None if each.shape is None else each.shape[1:], each.dtype) for each in specs], structure
 
 
 def _batched(node: Batch | PaddedBatch, shape: Shape) -> Shape:
@@ -106,4 +174,4 @@ def _(node: PaddedBatch, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 
 def _is_sampled(node: Node) -> bool:
-    return isinstance(node, Map) or any(_is_sampled(each) for each in node.inputs)
+    return isinstance(node, Map | FlatMap | Interleave | Generator) or any(_is_sampled(each) for each in node.inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
@@ -20,7 +20,7 @@ from .store import Identities
 from .structure import Structure
 from .work import BEHIND, Payload, Work
 
-__all__ = ["Chunk", "read"]
+__all__ = ["CHUNK_BYTES", "Chunk", "failed", "nothing", "read", "rows_of", "slice_of"]
 
 #: About how much one chunk holds.
 CHUNK_BYTES = 1 << 20
@@ -35,6 +35,7 @@ class Chunk:
     offsets: npt.NDArray[np.int64]
     next: int  #: The input position behind them.
     identities: Identities | None = None  #: Where they are not the work's origin and the offsets.
+    names: Callable[[int], str] | None = None  #: What to call the element in a row, where its identity does not tell.
     error: HeadraceError | None = None  #: Instead of elements: why the input at this position cannot be read.
 
 
@@ -46,20 +47,30 @@ def read(leaf: Node | None, work: Work, payload: Payload | None) -> Iterator[Chu
     return _read(leaf, work)
 
 
+def failed(error: HeadraceError, position: int) -> Chunk:
+    """No element, but why: it covers the input up to a position."""
+    return Chunk(_EMPTY, np.empty(0, np.int64), position, error=error)
+
+
+def nothing(position: int) -> Chunk:
+    """No element: the input up to a position has none, or none yet."""
+    return Chunk(_EMPTY, np.empty(0, np.int64), position)
+
+
 def _handed(payload: Payload, work: Work) -> Iterator[Chunk]:
     stop = payload.block.rows if work.stop is None else work.stop
     if stop > work.start:
         # A copy, because a function may write into what it is given.
-        rows = _rows_of(payload.block, work.start, stop)
+        rows = rows_of(payload.block, work.start, stop)
         yield Chunk(rows, np.arange(work.start, stop), stop, payload.identities[work.start : stop])
 
 
-def _rows_of(block: Block, low: int, high: int) -> Block:
+def rows_of(block: Block, low: int, high: int) -> Block:
     """A copy of some consecutive rows."""
-    return Block.of_columns(block.structure, high - low, [_slice(each, low, high) for each in block.columns])
+    return Block.of_columns(block.structure, high - low, [slice_of(each, low, high) for each in block.columns])
 
 
-def _slice(column: Column, low: int, high: int) -> Column:
+def slice_of(column: Column, low: int, high: int) -> Column:
     """Rows `low` to `high` of a column, bounds counted from zero."""
     if column.dense:
         return Column(column.dtype, column.rank, column.values[low:high])
@@ -85,13 +96,14 @@ def _read(leaf: Node, work: Work) -> Iterator[Chunk]:
 def _(leaf: Rows, work: Work) -> Iterator[Chunk]:
     each = sum(array.nbytes // max(1, len(array)) for array in leaf.arrays)
     for low, high in _runs(work, max(1, CHUNK_BYTES // max(1, each))):
-        yield Chunk(_block_of_rows(leaf, low, high), np.arange(low, high), high)
+        rows = work.offsets(np.arange(low, high)) if work.view else slice(low, high)
+        yield Chunk(_block_of_rows(leaf, rows, high - low), np.arange(low, high), high)
 
 
 @_read.register
 def _(leaf: Range, work: Work) -> Iterator[Chunk]:
     for low, high in _runs(work, CHUNK_BYTES // 8):
-        values = (leaf.start + leaf.step * np.arange(low, high)).astype(leaf.dtype)
+        values = (leaf.start + leaf.step * work.offsets(np.arange(low, high))).astype(leaf.dtype)
         column = Column(leaf.dtype, 0, values)
         yield Chunk(Block.of_columns(Structure(), high - low, [column]), np.arange(low, high), high)
 
@@ -107,9 +119,8 @@ def _runs(work: Work, rows: int) -> Iterator[tuple[int, int]]:
         yield low, min(work.stop, low + rows)
 
 
-def _block_of_rows(leaf: Rows, low: int, high: int) -> Block:
-    columns = [_rows_column(array[low:high]) for array in leaf.arrays]
-    return Block.of_columns(leaf.structure, high - low, columns)
+def _block_of_rows(leaf: Rows, rows: Array | slice, count: int) -> Block:
+    return Block.of_columns(leaf.structure, count, [_rows_column(array[rows]) for array in leaf.arrays])
 
 
 def _rows_column(rows: Array) -> Column:
@@ -150,7 +161,7 @@ def _(leaf: Lines, work: Work) -> Iterator[Chunk]:
 
 def _picked(chunk: Chunk, wanted: Array) -> Iterator[Chunk]:
     for row in np.flatnonzero(np.isin(chunk.offsets, wanted)).tolist():
-        yield Chunk(_rows_of(chunk.block, row, row + 1), chunk.offsets[row : row + 1], int(chunk.offsets[row]) + 1)
+        yield Chunk(rows_of(chunk.block, row, row + 1), chunk.offsets[row : row + 1], int(chunk.offsets[row]) + 1)
 
 
 def _guarded(chunks: Iterator[RecordChunk], work: Work, position: int) -> Iterator[Chunk]:
@@ -163,4 +174,4 @@ def _guarded(chunks: Iterator[RecordChunk], work: Work, position: int) -> Iterat
     except (HeadraceError, OSError, ValueError) as error:
         told = error if isinstance(error, HeadraceError) else NotFoundError(work.path, f"cannot be read: {error}")
         end = told.resume if isinstance(told, FileError) and told.resume is not None else BEHIND
-        yield Chunk(_EMPTY, np.empty(0, np.int64), end, error=told)
+        yield failed(told, end)

@@ -6,54 +6,59 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from .errors import InvalidArgumentError
-from .nodes import ListFiles, Node
+from .nodes import FlatMap, Interleave, ListFiles, Node
 from .sources import file_names
 
 __all__ = ["matching", "resolve"]
 
 
-def resolve(node: Node) -> Node:
-    """The graph without ListFiles.
+def resolve(node: Node, folder: str = "") -> Node:
+    """The graph without ListFiles, in which nested datasets know the folder of relative names, by default this one.
 
     Raises:
         InvalidArgumentError: no file matches.
     """
+    folder = folder or os.getcwd()  # noqa: PTH109
     if isinstance(node, ListFiles):
-        return file_names(matching(node.patterns))
-    return node.with_inputs(resolve)
+        return file_names(matching(node.patterns, folder))
+    found = node.with_inputs(lambda each: resolve(each, folder))
+    return replace(found, folder=folder) if isinstance(found, FlatMap | Interleave) else found
 
 
-def matching(patterns: tuple[str, ...]) -> list[str]:
+def matching(patterns: tuple[str, ...], folder: str) -> list[str]:
     """Files that match any of the patterns, sorted, each once for every pattern that it matches."""
-    found = sorted(name for pattern in patterns for name in _glob(pattern))
+    found = sorted(name for pattern in patterns for name in _glob(pattern, folder))
     if not found:
         shown = ", ".join(repr(each) for each in patterns)
-        raise InvalidArgumentError(f"No files matched pattern: {shown} (in {os.getcwd()}): check the path")  # noqa: PTH109
+        raise InvalidArgumentError(f"No files matched pattern: {shown} (in {folder}): check the path")
     return found
 
 
-def _glob(pattern: str) -> Iterator[str]:
+def _glob(pattern: str, base: str) -> Iterator[str]:
     """Paths that match, part by part; unlike a shell's, `*` takes names that begin with a dot."""
     root, _, rest = (
         pattern.rpartition("/") if "/" not in pattern else ("/" if pattern.startswith("/") else "", "", pattern)
     )
-    yield from _match(root, [part for part in rest.split("/") if part])
+    yield from _match(root, [part for part in rest.split("/") if part], base)
 
 
-def _match(folder: str, parts: list[str]) -> Iterator[str]:
+def _match(folder: str, parts: list[str], base: str) -> Iterator[str]:
     part, *rest = parts
+    there = os.path.join(base, folder)  # noqa: PTH118
     if not re.search(r"[*?\[]", part):
-        names = [part] if os.path.lexists(os.path.join(folder, part)) else []  # noqa: PTH118
+        names = [part] if os.path.lexists(os.path.join(there, part)) else []  # noqa: PTH118
     else:
         try:
-            names = [name for name in os.listdir(folder or ".") if fnmatch.fnmatchcase(name, part)]  # noqa: PTH208
+            names = [name for name in os.listdir(there) if fnmatch.fnmatchcase(name, part)]  # noqa: PTH208
         except OSError:  # no folder, or one that we may not read: nothing in it matches
             names = []
     for name in names:
         path = os.path.join(folder, name)  # noqa: PTH118  (a Path would drop "./", which the user may have written)
-        if rest and os.path.isdir(path):  # noqa: PTH112
-            yield from _match(path, rest)
-        elif not rest and not os.path.isdir(path):  # noqa: PTH112
+        is_folder = os.path.isdir(os.path.join(base, path))  # noqa: PTH112, PTH118
+        if rest and is_folder:
+            yield from _match(path, rest, base)
+        elif not rest and not is_folder:
             yield path

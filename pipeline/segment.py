@@ -1,30 +1,41 @@
-"""A segment: a reader and the stateless operators behind it, run on a split, element after element.
-
-This is all that workers compute, and the in-process executor computes it with the same lines.
-"""
+"""A segment: a reader and the stateless operators behind it, which are run element after element."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
 from .blocks import BlockBuilder
 from .errors import HeadraceError, InvalidArgumentError, PoisonError
 from .functions import UserFunction, failure
-from .nodes import Configured, Filter, Lines, Map, Node, Prefetch, Range, Records, Rows
+from .leaves import Countable, countable, one_for_one
+from .nodes import (
+    Configured,
+    Enumerate,
+    Filter,
+    FlatMap,
+    Generator,
+    Interleave,
+    Lines,
+    Map,
+    Node,
+    Prefetch,
+    Records,
+    Unbatch,
+)
 from .ownership import own
 from .place import Path, Place, node_at
-from .readers import Chunk, read
+from .readers import Chunk
 from .seeds import generators
 from .store import Identities
 from .structure import Structure, flatten, restack
-from .work import Appetite, Payload, Piece, Poison, Work, identities, size_of, too_large
+from .work import Appetite, Piece, Poison, Work, identities, size_of, too_large
 
-__all__ = ["Segment", "Watch", "execute", "segment_at", "segment_of"]
+__all__ = ["Segment", "Watch", "describe", "place", "run_steps", "segment_at", "segment_of"]
 
 #: Told before each element: its position. For whoever must know on what a worker died.
 Watch = Callable[[int], None]
@@ -33,38 +44,83 @@ _Flat: TypeAlias = "tuple[list[Any], Structure]"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One function of a segment."""
+    """One function of a segment, or the number that goes before each element."""
 
     function: UserFunction
     keeps: bool  #: Whether it is a predicate.
     path: Path
+    start: int | None = None  #: Of the element at position 0, where elements are numbered.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """A leaf, or None where elements are handed along, and the functions behind it."""
+    """A leaf, or None where elements are handed along, and the functions behind it.
+
+    An operator that makes any number of elements of each one handed along is a leaf, too.
+    """
 
     path: Path
     leaf: Node | None
-    input: Node | None  #: What feeds it: file names for a reader, a stateful operator where elements are handed along.
+    input: Node | None  #: What feeds it: file names for a reader, any operator where elements are handed along.
     steps: tuple[Step, ...]
+    rows: Countable | None = None  #: Of a leaf in memory, which of its rows.
+
+    @property
+    def flat(self) -> bool:
+        """Whether each element handed along gives any number of others."""
+        return isinstance(self.leaf, FlatMap | Interleave | Unbatch)
+
+    @property
+    def leaf_path(self) -> Path:
+        """The path of the leaf."""
+        assert self.leaf is not None, "no leaf"
+        return (*self.path[:-1], self.leaf.height)
 
 
 def segment_at(node: Node, branch: Path = ()) -> Segment:
-    """The segment that ends at a node: everything stateless below it, down to a leaf or a stateful operator."""
+    """The segment that ends at a node: everything stateless below it, down to a leaf or a stateful operator.
+
+    One that ends at an interleave gives the elements of single datasets; it is the operator that merges them.
+    """
     steps: list[Step] = []
-    here = Place(branch=branch)
+    here, last = Place(branch=branch), node
     path = here.path(node)
-    while isinstance(node, Map | Filter | Configured | Prefetch):
-        if isinstance(node, Map | Filter):
-            steps.append(Step(node.function, isinstance(node, Filter), here.path(node)))
+    while (rows := countable(node)) is None and _is_step(node):
+        if not isinstance(node, Configured | Prefetch):
+            steps.append(_step(node, here.path(node)))
         node = node.source
+    if rows is not None and rows.items is not None:
+        steps.append(_step(rows.items, here.path(rows.items)))
     steps.reverse()
+    if rows is not None:
+        return Segment(path, rows.leaf, None, tuple(steps), rows)
     if isinstance(node, Records | Lines):
         return Segment(path, node, node.filenames, tuple(steps))
-    if isinstance(node, Rows | Range):
+    if isinstance(node, Generator):
         return Segment(path, node, None, tuple(steps))
+    if isinstance(node, FlatMap | Unbatch) or (isinstance(node, Interleave) and node is last):
+        return Segment(path, node, node.source, tuple(steps))
     return Segment(path, None, node, tuple(steps))
+
+
+def _is_step(node: Node) -> TypeGuard[Map | Filter | Configured | Prefetch | Enumerate]:
+    """Whether what a node does depends on one element alone. A number does where the leaf says which it is."""
+    if isinstance(node, Enumerate):
+        return one_for_one(node.source)
+    return isinstance(node, Map | Filter | Configured | Prefetch)
+
+
+def _step(node: Map | Filter | Enumerate, path: Path) -> Step:
+    if isinstance(node, Enumerate):
+        return Step(_NUMBER, False, path, node.start)
+    return Step(node.function, isinstance(node, Filter), path)
+
+
+def _numbered(number: int, value: Any) -> tuple[Any, Any]:
+    return np.int64(number), value
+
+
+_NUMBER = UserFunction(_numbered, "enumerate", False)
 
 
 def segment_of(graph: Node, path: Path) -> Segment:
@@ -72,24 +128,26 @@ def segment_of(graph: Node, path: Path) -> Segment:
     return segment_at(node_at(graph, path), path[:-1])
 
 
-def execute(
+def run_steps(
     segment: Segment,
+    chunks: Iterable[Chunk],
     work: Work,
-    payload: Payload | None,
     seed: int,
     epoch: int,
     appetite: Appetite,
-    watch: Watch | None = None,
+    watch: Watch | None,
 ) -> Iterator[Piece]:
-    """The pieces of a unit of work, in order; the last one says that it is the last.
+    """The pieces of a unit of work, in order, from the chunks that its leaf gave; the last one says that it is the last.
 
     `appetite` may be changed between pieces. What fails is a piece of its own, and the next goes on behind it.
     """
     run = _Run(segment, work, seed, epoch, appetite, watch)
     position = work.start
-    for chunk in read(segment.leaf, work, payload):
+    for chunk in chunks:
         if chunk.error is not None:
             yield Piece(position, chunk.next, error=chunk.error)
+        elif not len(chunk.offsets):
+            yield Piece(position, chunk.next)
         elif segment.steps or work.poison:
             yield from run.apply(chunk, position)
         else:
@@ -108,6 +166,7 @@ class _Run:
     watch: Watch | None
     calls: list[tuple[Step, Callable[[int, int], np.random.Generator]]] = field(init=False)
     poison: dict[int, Poison] = field(init=False)
+    chunk: Chunk = field(init=False)  #: That at hand.
 
     def __post_init__(self) -> None:
         self.poison = {each.position: each for each in self.work.poison}
@@ -115,55 +174,65 @@ class _Run:
 
     def whole(self, chunk: Chunk, first: int) -> Piece:
         """A chunk that no function looks at."""
-        if not len(chunk.offsets):
-            return Piece(first, chunk.next)
         if error := too_large(chunk.block.nbytes):  # a chunk of so many bytes is one element
-            return Piece(first, chunk.next, error=_place(error, self.work, self._identities(chunk)[0], "reading"))
+            self.chunk = chunk
+            return Piece(first, chunk.next, error=self._place(error, 0, "reading"))
         return Piece(first, chunk.next, chunk.block, self._identities(chunk), chunk.offsets)
+
+    def _place(self, error: HeadraceError, row: int, operator: str) -> HeadraceError:
+        return place(error, operator, self._name(row))
+
+    def _name(self, row: int) -> str:
+        """What to call an element of the chunk at hand."""
+        if self.chunk.names is not None:
+            return self.chunk.names(row)
+        origin, offset = self._identities(self.chunk)[row].tolist()
+        return describe(self.work, origin, offset)
 
     def _identities(self, chunk: Chunk) -> Identities:
         if chunk.identities is not None:
             return chunk.identities
-        return identities(self.work.origin, chunk.offsets)
+        return identities(self.work.origin, self.work.offsets(chunk.offsets))
 
     def apply(self, chunk: Chunk, first: int) -> Iterator[Piece]:
         """The chunk's elements through the functions, in pieces that end where the appetite does."""
-        who = self._identities(chunk)
+        self.chunk, who = chunk, self._identities(chunk)
         starts = chunk.offsets.tolist()
         ends = [*starts[1:], chunk.next]
-        collected = _Collected(first, who)
+        collected = _Collected(first, who, self.appetite)
         for row, value in enumerate(chunk.block):
             at, end = starts[row], ends[row]
             try:
-                found = self._element(value, at, who[row])
+                found = self._element(value, row, at, who[row])
             except HeadraceError as error:
                 yield from collected.piece(at)
                 yield Piece(at, end, error=error)
-                collected = _Collected(end, who)
+                collected = _Collected(end, who, self.appetite)
                 continue
             if found is not None and not collected.add(found, row, at):
                 yield from collected.piece(at)
-                collected = _Collected(at, who)
+                collected = _Collected(at, who, self.appetite)
                 collected.add(found, row, at)
-            if collected.full(self.appetite):
+            if collected.full():
                 yield from collected.piece(end)
-                collected = _Collected(end, who)
+                collected = _Collected(end, who, self.appetite)
         yield from collected.piece(chunk.next)
 
-    def _element(self, value: Any, at: int, who: Any) -> _Flat | None:
+    def _element(self, value: Any, row: int, at: int, who: Any) -> _Flat | None:
         """One element's components, which nobody else holds, and structure; None where a predicate leaves it out."""
         if self.watch is not None:
             self.watch(at)
         if at in self.poison:
-            raise PoisonError(
-                describe(self.work, int(who[0]), int(who[1])), self.poison[at].strikes, self.poison[at].cause
-            )
+            raise PoisonError(self._name(row), self.poison[at].strikes, self.poison[at].cause)
         flat: _Flat | None = None
         for step, generator in self.calls:
             if flat is not None:
                 value, flat = flat[1].pack(flat[0]), None
             try:
-                result = step.function(value, lambda: generator(int(who[0]), int(who[1])))  # noqa: B023
+                if step.start is None:
+                    result = step.function(value, lambda: generator(int(who[0]), int(who[1])))  # noqa: B023
+                else:
+                    result = _numbered(step.start + at, value)
                 if not step.keeps:
                     flat = flatten(restack(result))
                 elif not _truth(result, step.function):
@@ -172,7 +241,7 @@ class _Run:
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 told = failure(step.function, error)
-                raise _place(told, self.work, who, step.function.name) from told.__cause__
+                raise self._place(told, row, step.function.name) from told.__cause__
             del result
             if flat is not None:
                 own(flat[0])
@@ -180,16 +249,16 @@ class _Run:
             flat = flatten(value)
             own(flat[0])
         if large := too_large(sum(map(size_of, flat[0]))):
-            raise _place(large, self.work, who, self.calls[-1][0].function.name if self.calls else "reading")
+            raise self._place(large, row, self.calls[-1][0].function.name if self.calls else "reading")
         return flat
 
 
 class _Collected:
     """Elements on their way into a piece."""
 
-    def __init__(self, first: int, who: Identities) -> None:
-        self.first, self.who = first, who
-        self.builder = BlockBuilder()
+    def __init__(self, first: int, who: Identities, appetite: Appetite) -> None:
+        self.first, self.who, self.appetite = first, who, appetite
+        self.builder = BlockBuilder(appetite.allocate)
         self.rows: list[int] = []
         self.at: list[int] = []
         self.since = time.monotonic()
@@ -201,11 +270,11 @@ class _Collected:
         self.at.append(at)
         return True
 
-    def full(self, appetite: Appetite) -> bool:
+    def full(self) -> bool:
         """Whether to end here; also where nothing was kept for long, so that progress is seen."""
-        if len(self.rows) >= appetite.elements or self.builder.nbytes >= appetite.nbytes:
+        if len(self.rows) >= self.appetite.elements or self.builder.nbytes >= self.appetite.nbytes:
             return True
-        return time.monotonic() - self.since >= appetite.seconds
+        return time.monotonic() - self.since >= self.appetite.seconds
 
     def piece(self, end: int) -> Iterator[Piece]:
         if self.rows:
@@ -233,7 +302,8 @@ def describe(work: Work, origin: int, offset: int) -> str:
     return f"the record at byte {offset:,} of {path}" if path else f"element {offset:,}"
 
 
-def _place(error: HeadraceError, work: Work, who: Any, operator: str) -> HeadraceError:
+def place(error: HeadraceError, operator: str, element: str) -> HeadraceError:
+    """An error that knows where it belongs, if it did not know before."""
     if error.where is None:
-        error.where = f"{operator}, {describe(work, int(who[0]), int(who[1]))}"
+        error.where = f"{operator}, {element}"
     return error

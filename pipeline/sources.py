@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidArgumentError
-from .nodes import Configured, Lines, ListFiles, Node, Range, Records, Rows, Shuffle
+from .functions import UserFunction
+from .nodes import (
+    Concatenate,
+    Configured,
+    FlatMap,
+    Interleave,
+    Lines,
+    ListFiles,
+    Node,
+    Range,
+    Records,
+    Rows,
+    Shuffle,
+    Zip,
+)
 from .spec import as_dtype
-from .structure import Element, Structure, flatten
+from .structure import Element, Structure, flatten, flatten_as_is
 
 __all__ = [
+    "AUTOTUNE",
+    "concatenated",
     "describe",
     "file_names",
     "from_tensor_slices",
     "from_tensors",
     "integers",
+    "interleaved",
+    "joined",
     "lines",
     "list_files",
     "records",
@@ -29,6 +48,10 @@ __all__ = [
 COMPRESSIONS = ("", "GZIP", "ZLIB")
 #: Integers of a range stay below, so that no arithmetic on them overflows.
 LARGEST = 1 << 62
+#: Leave a number to headrace.
+AUTOTUNE = -1
+#: How many datasets are interleaved where nobody says: the same on every machine, so that the order is.
+CYCLE = 16
 #: A shuffle over all that there is.
 EVERYTHING = 1 << 40
 
@@ -111,25 +134,74 @@ def _text(name: Any) -> str:
     return os.fsdecode(name)
 
 
-def records(names: Node, compression: str | None, num_parallel_reads: int | None) -> Records:
+def records(names: Node, compression: str | None, num_parallel_reads: int | None) -> Node:
     """TFRecord files."""
-    return Records(names, _compression(compression, num_parallel_reads))
+    return _files(Records, names, compression, num_parallel_reads)
 
 
-def lines(names: Node, compression: str | None, num_parallel_reads: int | None) -> Lines:
+def lines(names: Node, compression: str | None, num_parallel_reads: int | None) -> Node:
     """Text files."""
-    return Lines(names, _compression(compression, num_parallel_reads))
+    return _files(Lines, names, compression, num_parallel_reads)
 
 
-def _compression(compression: str | None, num_parallel_reads: int | None) -> str:
-    if num_parallel_reads not in (None, 1):
-        raise InvalidArgumentError(
-            f"num_parallel_reads={num_parallel_reads} asks for several files interleaved, which needs interleave, "
-            "not there yet: leave it out; the service reads several files at once anyway"
-        )
+def _files(kind: type[Records | Lines], names: Node, compression: str | None, reads: int | None) -> Node:
+    """Files one behind the other, or so many of them in turn, an element of each at a time."""
     if (compression or "") not in COMPRESSIONS:
         raise InvalidArgumentError(f"compression_type is {compression!r}: it must be one of '', 'GZIP', 'ZLIB'")
-    return compression or ""
+    if reads is not None and (type(reads) is not int or (reads < 1 and reads != AUTOTUNE)):
+        raise InvalidArgumentError(f"num_parallel_reads is {reads!r}: it must be at least 1, or AUTOTUNE")
+    if reads in (None, 1):
+        return kind(names, compression or "")
+    function = UserFunction.of(OneFile(kind is Records, compression or ""), "num_parallel_reads")
+    return interleaved(names, function, reads, None)
+
+
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """From a file's name to a dataset of what it holds."""
+
+    records: bool
+    compression: str
+
+    def __call__(self, name: Any) -> OneFile.Opened:
+        """The dataset, as far as `interleave` needs one."""
+        kind = Records if self.records else Lines
+        return self.Opened(kind(file_names(name), self.compression))
+
+    @dataclass(frozen=True, slots=True)
+    class Opened:
+        """What has a node, as a Dataset has."""
+
+        node: Node
+
+
+def interleaved(source: Node, function: UserFunction, cycle: int | None, block: int | None) -> Node:
+    """So many of the datasets that a function makes of each element in turn, so much of each at a time.
+
+    One at a time is `flat_map`, whatever the block.
+    """
+    cycle = CYCLE if cycle in (None, AUTOTUNE) else cycle
+    return FlatMap(source, function) if cycle == 1 else Interleave(source, function, cycle or CYCLE, block or 1)
+
+
+def joined(*args: Any, datasets: Any, kind: type[Any]) -> Zip:
+    """What `zip` was given: datasets, or one nesting of them; `kind` is the class of a dataset."""
+    if bool(args) == (datasets is not None):
+        raise InvalidArgumentError("zip needs datasets, or one nesting of them, or `datasets=`, and only one of these")
+    given = datasets if datasets is not None else args[0] if len(args) == 1 else args
+    found, structure = flatten_as_is(given)
+    for name, each in zip(structure.names(), found, strict=True):
+        if not isinstance(each, kind):
+            told = "a list: use a tuple" if isinstance(each, list) else type(each).__name__
+            raise InvalidArgumentError(f"zip needs datasets; its component {name} is {told}")
+    if not found:
+        raise InvalidArgumentError("zip needs at least one dataset")
+    return Zip(tuple(each.node for each in found), structure)
+
+
+def concatenated(first: Node, then: Node) -> Concatenate:
+    """One behind the other; what is concatenated already becomes one longer row, not a higher pile."""
+    return Concatenate((*(first.sources if isinstance(first, Concatenate) else (first,)), then))
 
 
 def seed_of(node: Node) -> int | None:
@@ -142,5 +214,5 @@ def seed_of(node: Node) -> int | None:
 
 def describe(node: Node) -> str:
     """The graph in a line, from leaf to end."""
-    own = type(node).__name__
-    return " > ".join([*(describe(each) for each in node.inputs), own])
+    own, below = type(node).__name__, ", ".join(map(describe, node.inputs))
+    return " > ".join(filter(None, (f"({below})" if node.junction else below, own)))

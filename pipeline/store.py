@@ -8,14 +8,17 @@ so that few survivors never hold much more memory than they need.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from .blocks import MAX_ROWS, Block
+from .columns import Allocate
 from .errors import InvalidArgumentError
-from .gathering import gather_block
+from .gathering import Picked, gather_block, join_blocks
+from .structure import Structure
 
 __all__ = ["Handles", "Identities", "Store"]
 
@@ -90,12 +93,28 @@ class Store:
         """Whether any of these was made of others, so that its identity alone does not tell how to make it again."""
         return any(self._entries[number].derived for number, _, _ in _by_block(handles))
 
-    def gather(self, handles: Handles, fold: int | None = None) -> Block:
+    def gather(self, handles: Handles, fold: int | None = None, allocate: Allocate | None = None) -> Block:
         """A new block with copies of these elements; with `fold`, one element for each `fold` of them stacked.
+
+        It lies where `allocate` says, or in memory of our own.
 
         Raises:
             InvalidArgumentError: elements of unlike structure or dtype, or, with `fold`, of unlike shape.
         """
+        return gather_block(*self._picked(handles), fold, allocate)
+
+    def join(self, nest: Structure, parts: Sequence[Handles | Block]) -> Block:
+        """A new block with copies of elements side by side: the first of each part together, and so on.
+
+        Its structure is `nest` with that of the parts in place of its leaves. A block stands for all its elements.
+
+        Raises:
+            InvalidArgumentError: elements of one part that are of unlike structure or dtype.
+        """
+        return join_blocks(nest, [_all(each) if isinstance(each, Block) else self._picked(each) for each in parts])
+
+    def _picked(self, handles: Handles) -> Picked:
+        """Where these elements lie."""
         which = np.empty(len(handles), np.int64)
         rows_now = np.empty(len(handles), np.int64)
         blocks: list[Block] = []
@@ -104,7 +123,7 @@ class Store:
             which[places] = len(blocks)
             rows_now[places] = rows if entry.rows is None else entry.rows[rows]
             blocks.append(entry.block)
-        return gather_block(blocks, which, rows_now, fold)
+        return blocks, which, rows_now
 
     def whole(self, handles: Handles) -> Block | None:
         """The block that holds exactly these elements in this order, or None."""
@@ -151,6 +170,10 @@ class Store:
         places = np.zeros(len(entry.live), np.int64)
         places[kept] = np.arange(len(kept))
         entry.block, entry.rows = smaller, places
+
+
+def _all(block: Block) -> Picked:
+    return [block], np.zeros(block.rows, np.int64), np.arange(block.rows)
 
 
 def _by_block(handles: Handles) -> list[tuple[int, Handles, Handles]]:

@@ -56,6 +56,19 @@ class Structure:
             return dict(zip(self.keys, values, strict=True))
         return _named_class(self.type, self.keys)(*values)
 
+    def over(self, parts: Sequence[Structure]) -> Structure:
+        """This nesting with a structure in place of each leaf, in order.
+
+        >>> flatten_as_is((0, {"a": 1}))[1].over([flatten_as_is((0, 1))[1], Structure()]).names()
+        ['0.0', '0.1', '1.a']
+        """
+        return self._over(iter(parts))
+
+    def _over(self, parts: Iterator[Structure]) -> Structure:
+        if self.kind == "leaf":
+            return next(parts)
+        return _nested(self.kind, self.keys, tuple([part._over(parts) for part in self.parts]), self.type)
+
     def packer(self) -> Callable[[Sequence[Any]], Element]:
         """`pack`, for many elements of this structure."""
         if self.kind == "leaf":

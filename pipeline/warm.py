@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from .augment import random_flip_left_right
-from .dataset import Dataset, TextLineDataset, TFRecordDataset
+from .dataset import Dataset
 from .features import FixedLenFeature, VarLenFeature, make_example
+from .files import TextLineDataset, TFRecordDataset
 from .kernels.compile import marker
 from .parsing import parse_example, parse_single_example
 from .records import TFRecordWriter, scan_records

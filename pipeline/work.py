@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .blocks import Block
+from .columns import Allocate
 from .errors import HeadraceError, ResourceExhaustedError
 from .store import Identities
+from .views import View, positions_of, rows_of
 
 __all__ = [
     "BEHIND",
@@ -60,24 +62,35 @@ class Work:
     only: tuple[int, ...] | None = None  #: Just the elements at these positions, to fill buffers again.
     poison: tuple[Poison, ...] = ()  #: Elements that are not to be executed, but fail.
     paths: tuple[tuple[int, str], ...] = ()  #: Of elements handed along, the file of each origin, to name in errors.
+    view: View = ()  #: Which row of the leaf stands at each position, where that is not the position itself.
 
     def after(self, position: int) -> Work:
         """The rest of it, from a position on."""
         return replace(self, start=position)
 
+    def offsets(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Of the elements at these positions; not for work on elements that are handed along."""
+        return rows_of(self.view, positions) if self.view else positions
+
+    def positions(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where elements of these offsets stand, were the work the whole input; -1 for what is not in the view."""
+        return positions_of(self.view, offsets) if self.view else offsets
+
     def to_data(self) -> list[Any]:
         """As plain data, for a message."""
         only = None if self.only is None else list(self.only)
         poison = [[each.position, each.strikes, each.cause] for each in self.poison]
-        return [list(self.segment), self.origin, self.start, self.stop, self.path, only, poison, self.paths]
+        where = [list(self.segment), self.origin, self.start, self.stop, self.path]
+        return [*where, only, poison, self.paths, self.view]
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Work:
         """Back from `to_data`."""
-        segment, origin, start, stop, path, only, poison, paths = data
+        segment, origin, start, stop, path, only, poison, paths, view = data
         positions = None if only is None else tuple(only)
         named = tuple((origin, path) for origin, path in paths)
-        return cls(tuple(segment), origin, start, stop, path, positions, tuple(Poison(*each) for each in poison), named)
+        poisoned, stages = tuple(Poison(*each) for each in poison), tuple(map(tuple, view))
+        return cls(tuple(segment), origin, start, stop, path, positions, poisoned, named, stages)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +118,7 @@ class Appetite:
     elements: int = 1 << 16
     nbytes: int = 1 << 20
     seconds: float = 0.02
+    allocate: Allocate | None = None  #: Where the block of a piece is to lie.
 
 
 @dataclass(slots=True)

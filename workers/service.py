@@ -17,6 +17,7 @@ import zmq
 
 from ..pipeline.blobs import Blobs
 from ..pipeline.errors import MalformedMessage, from_data
+from ..pipeline.execution import execute
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.graph import decode_whole
 from ..pipeline.keys import read_client_key
@@ -24,7 +25,7 @@ from ..pipeline.lifeline import die_with_parent, watch
 from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Program, Refused
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
-from ..pipeline.segment import execute, segment_of
+from ..pipeline.segment import segment_of
 from ..pipeline.sockets import connect, open_socket, send
 from ..pipeline.work import Appetite, Piece, Work
 from .box import Box

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..blocks import Block
+from ..columns import Allocate
 from ..errors import HeadraceError, from_data, to_data
 from ..kernels.identity import fold_identities
 from ..padding import Padding, pad_block
@@ -33,6 +34,7 @@ class BatchOperator(Unary):
     waiting: Pump = field(default_factory=Pump)
     ended: bool = False
     failed: Failed | None = None  #: What failed behind full batches that are still to be given.
+    allocate: Allocate | None = None  #: Where batches are to lie.
     together: int = 1  #: How many batches to make at once, learnt from their size.
 
     @property
@@ -92,7 +94,7 @@ class BatchOperator(Unary):
 
     def _gather(self, handles: Handles, size: int) -> Block:
         if self.padding is None:
-            block = self.store.gather(handles, fold=size)
+            block = self.store.gather(handles, size, self.allocate)
         else:
             block = pad_block(self.store.gather(handles), self.padding)
         if error := too_large(block.nbytes // block.rows):

@@ -1,4 +1,4 @@
-"""Take, skip and repeat: operators that only count."""
+"""Take, skip, shard and repeat: operators that only count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .protocol import Find, Keep, Operator, Pulled, Signal, State, Unary
 
-__all__ = ["RepeatOperator", "SkipOperator", "TakeOperator"]
+__all__ = ["RepeatOperator", "ShardOperator", "SkipOperator", "TakeOperator"]
 
 
 @dataclass(slots=True)
@@ -55,6 +55,38 @@ class SkipOperator(Unary):
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.left = state["left"]
+
+
+@dataclass(slots=True)
+class ShardOperator(Unary):
+    """Of every `count` elements the one at `index`; failed ones are raised and do not count, as with `SkipOperator`."""
+
+    count: int
+    index: int
+    at: int = 0  #: How many elements came since one of number 0.
+
+    def pull(self, limit: int) -> Pulled:
+        while True:
+            got = self.source.pull((limit - 1) * self.count + self._ahead + 1)
+            if not isinstance(got, np.ndarray):
+                return got
+            ours = np.zeros(len(got), np.bool_)
+            ours[self._ahead :: self.count] = True
+            self.at = (self.at + len(got)) % self.count
+            self.store.release(got[~ours])
+            if ours.any():
+                return got[ours]
+
+    @property
+    def _ahead(self) -> int:
+        """How many elements come before the next of ours."""
+        return (self.index - self.at) % self.count
+
+    def own_state(self, keep: Keep) -> State:
+        return {"at": self.at}
+
+    def set_own_state(self, state: State, find: Find) -> None:
+        self.at = state["at"]
 
 
 @dataclass(slots=True)

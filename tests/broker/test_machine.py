@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from headrace.broker.book import Acknowledged, Book, Checkpointed, Closed, EpochOpened, JobMade
-from headrace.broker.machine import Action, Ask, Broker, FromClient, FromWorker, Record, Reply, Tell, Tick
+from headrace.broker.machine import Action, Ask, Broker, FromClient, FromWorker, Gone, Record, Reply, Tell, Tick
 from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset, Options
 from headrace.pipeline.errors import InvalidArgumentError
+from headrace.pipeline.execution import execute
 from headrace.pipeline.messages import (
     Close,
     Deliver,
@@ -30,7 +31,7 @@ from headrace.pipeline.messages import (
 )
 from headrace.pipeline.orders import Granted, Release, Want, Withdrawn
 from headrace.pipeline.pieces import block_from, piece_buffers
-from headrace.pipeline.segment import execute, segment_of
+from headrace.pipeline.segment import segment_of
 from headrace.pipeline.work import Appetite
 
 REGISTER = Register("key", b"graph", 5)
@@ -393,3 +394,89 @@ def test_acknowledgements_and_openings_are_recorded_before_they_are_answered(hou
     house.say(Next(SESSION, 0, 0, until=4))
     actions = house.tell(FromClient("client", Next(SESSION, 2, 4, until=6)))
     assert actions[0] == Record(Acknowledged(1, 0, 2))
+
+
+# Clients that are gone.
+
+
+def probes(actions: list[Action]) -> list[Message]:
+    """What clients were sent to see whether they are there."""
+    return [each.message for each in actions if isinstance(each, Reply) and isinstance(each.message, Waiting)]
+
+
+def test_a_silent_client_is_probed_every_ten_seconds_and_left_in_peace_before(house: House) -> None:
+    house.open()
+    house.say(Next(SESSION, 0, 0, until=4))
+    found = [len(probes(house.tell(Tick(float(now))))) for now in range(1, 32)]
+    assert [now for now, count in enumerate(found, 1) if count] == [10, 20, 30]
+    assert probes(house.tell(Tick(40.0))) == [Waiting(SESSION, "")]
+    house.say(Next(SESSION, 0, 0, until=4))
+    assert probes(house.tell(Tick(49.0))) == []
+
+
+def test_the_run_of_a_client_that_stays_gone_is_stopped_and_its_memory_given_back() -> None:
+    house = House(shuffled())
+    house.broker.idle_s = 60.0
+    house.open()
+    consume(house, SESSION, 0, 20)
+    house.working = False
+    run, begun = house.broker.runs[1], house.broker.now
+    for now in range(0, 70, 10):
+        assert house.broker.runs
+        if probes(house.tell(Tick(begun + now))):
+            house.tell(Gone("client"))
+    house.tell(Tick(begun + 70.0))
+    assert (house.broker.runs, house.broker.conversations, house.wants) == ({}, {}, {})
+    assert len(run.store) == 0
+    assert house.broker.book.jobs[1].acknowledged == 19
+
+
+def test_a_client_that_returns_goes_on_where_it_was() -> None:
+    house = House(shuffled())
+    house.broker.idle_s = 1.0
+    house.open()
+    consume(house, SESSION, 0, 20)
+    for _ in range(4):
+        house.tell(Gone("client"))
+        house.tell(Tick(house.broker.now + 1.0))
+    assert not house.broker.runs
+    house.replies.clear()
+    computed = len(house.computed)
+    assert house.say(Next(SESSION, 19, 20, until=24)) == [Stale(1)]
+    assert house.open(cursor=20) == [Opened(SESSION, 20)]
+    house.say(Next(SESSION, 19, 20, until=40))
+    assert house.delivered() == list(enumerate(shuffled().iterate(0)))[20:]
+    assert 0 < len(house.computed) - computed < 40 // 2 + 3, "from the checkpoint on, two elements a piece"
+
+
+def test_a_client_that_can_be_reached_again_is_not_gone(house: House) -> None:
+    house.broker.idle_s = 60.0
+    house.open()
+    for now in range(0, 600, 10):
+        house.tell(Tick(float(now)))
+        if now // 10 % 3:  # each third probe reaches it
+            house.tell(Gone("client"))
+    assert house.broker.runs
+
+
+def test_that_somebody_else_is_gone_does_not_matter(house: House) -> None:
+    house.broker.idle_s = 1.0
+    house.open()
+    for now in range(10):
+        house.tell(Gone("another"))
+        house.tell(Tick(float(now)))
+    assert house.broker.runs
+
+
+def test_a_journaled_graph_that_can_no_longer_be_read_is_refused_by_name(house: House) -> None:
+    house.say(REGISTER)
+    again = House(dataset_of(), incarnation=2, book=house.broker.book)
+
+    def refuse(data: bytes) -> Any:
+        raise InvalidArgumentError("an operator from the past")
+
+    again.broker.decode = refuse
+    assert again.say(Register("key", b"graph", 5)) == [Registered("key", 1)]
+    (refused,) = again.say(Open(2, 1, 9, 0))
+    assert isinstance(refused, Refused)
+    assert (refused.about, refused.error["args"]) == ("key", ["an operator from the past"])

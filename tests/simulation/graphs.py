@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from headrace.pipeline.dataset import Dataset, Options, TextLineDataset, TFRecordDataset
+from headrace.pipeline.dataset import Dataset, Options
+from headrace.pipeline.files import TextLineDataset, TFRecordDataset
 from headrace.pipeline.records import TFRecordWriter, scan_records
 
 __all__ = ["FIRST", "NAMES", "graphs"]

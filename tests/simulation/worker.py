@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.pipeline.execution import execute
 from headrace.pipeline.messages import Message
 from headrace.pipeline.nodes import Node
 from headrace.pipeline.pieces import payload_from
-from headrace.pipeline.segment import execute, segment_of
+from headrace.pipeline.segment import segment_of
 from headrace.pipeline.work import Appetite, Piece, Work
 from headrace.workers.machine import Begin, WorkerSession
 

@@ -1,0 +1,155 @@
+"""Execution: units of work computed in this process, and whole plans, also those of datasets inside a unit of work.
+
+This is all that workers compute, and the in-process run computes it with the same lines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .arrivals import Arrivals
+from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
+from .errors import FailedPreconditionError
+from .feeds import Feed, Job, payload_of
+from .flat import Flat, Inside
+from .generating import generated
+from .nodes import FlatMap, Generator, Interleave, Node, Unbatch
+from .operators.protocol import Find, Keep, Operator, Pulled, Signal, State
+from .readers import Chunk, read
+from .seeds import derive
+from .segment import Segment, Watch, describe, run_steps
+from .store import Store
+from .unbatching import unbatched
+from .work import Appetite, Payload, Piece, Work
+
+__all__ = ["compute", "execute"]
+
+SECONDS_AHEAD = 0.01
+
+
+def execute(
+    segment: Segment,
+    work: Work,
+    payload: Payload | None,
+    seed: int,
+    epoch: int,
+    appetite: Appetite,
+    watch: Watch | None = None,
+) -> Iterator[Piece]:
+    """The pieces of a unit of work, in order; the last one says that it is the last.
+
+    `appetite` may be changed between pieces. What fails is a piece of its own, and the next goes on behind it.
+    """
+    chunks: Iterable[Chunk]
+    match segment.leaf:
+        case FlatMap() | Interleave() as leaf:
+            assert payload is not None, "no elements to make others of"
+            flat = Flat(leaf, segment.leaf_path, work, payload, seed, epoch, appetite, watch, compute)
+            chunks = flat.chunks()
+        case Unbatch():
+            assert payload is not None, "no elements to make others of"
+            chunks = unbatched(segment.leaf_path, work, payload)
+        case Generator() as leaf:
+            chunks = generated(leaf, segment.leaf_path, work, seed, epoch, appetite, watch)
+        case leaf:
+            chunks = read(leaf, work, payload)
+    return run_steps(segment, chunks, work, seed, epoch, appetite, watch)
+
+
+def compute(
+    node: Node, store: Store, seed: int, epoch: int, folder: str, inside: Inside | None = None, nested: bool = False
+) -> Operator:
+    """The operator that gives a graph's elements, computed here when it is pulled.
+
+    A `nested` one is PENDING now and then where nothing comes for long, and tells `inside` each element that a
+    function sees.
+    """
+    settings = Settings(
+        store,
+        seed,
+        epoch,
+        stream=lambda segment, feed: _Stream(segment, feed, settings, inside, nested),
+        cut=lambda leaf, path: (0, None),
+        rows_each=lambda rows: max(1, rows),
+        buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
+        folder=folder,
+    )
+    return build(node, settings)
+
+
+@dataclass(slots=True)
+class _Stream(Operator):
+    """A segment's elements, computed when they are asked for."""
+
+    segment: Segment
+    feed: Feed
+    settings: Settings
+    inside: Inside | None
+    nested: bool
+    arrivals: Arrivals | None = None
+    pieces: Iterator[Piece] | None = None
+    appetite: Appetite = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        self.appetite = Appetite(seconds=SECONDS_AHEAD)
+
+    def pull(self, limit: int) -> Pulled:
+        self.appetite.elements = limit
+        since = time.monotonic()
+        while True:
+            if self.arrivals is None:
+                job = self.feed.next()
+                if not isinstance(job, Job):
+                    return job
+                self.arrivals = Arrivals(job, self.settings.store)
+            got = self.arrivals.pop(limit)
+            if got is not None:
+                return got
+            if self.arrivals.spent:
+                self._finish()
+            elif self.nested and time.monotonic() - since >= SECONDS_AHEAD:
+                return Signal.PENDING
+            else:
+                self._compute(self.arrivals)
+
+    def _compute(self, arrivals: Arrivals) -> None:
+        """The next piece. Where Ctrl-C came in between, the next call computes from the last piece on again."""
+        to, job = self.settings, arrivals.job
+        if self.pieces is None:
+            work = job.work.after(arrivals.watermark)
+            payload = payload_of(to.store, job.inputs)
+            watch = None if self.inside is None else self._watch(job, payload)
+            self.pieces = execute(self.segment, work, payload, to.seed, to.epoch, self.appetite, watch)
+        pieces, self.pieces = self.pieces, None
+        arrivals.add(next(pieces))
+        self.pieces = pieces
+
+    def _watch(self, job: Job, payload: Payload | None) -> Watch:
+        """From the positions of a job to names of elements that do not depend on how the work was divided."""
+        path, inside = list(self.segment.path), self.inside
+        assert inside is not None
+
+        def watch(position: int) -> None:
+            row, within = divmod(position, job.grain)
+            origin, offset = (job.work.origin, row) if payload is None else payload.identities[row].tolist()
+            key = derive("inside", path, origin, offset, within)
+            inside(key, lambda: describe(job.work, origin, offset))
+
+        return watch
+
+    def _finish(self) -> None:
+        if self.arrivals is not None:
+            self.arrivals.close()
+        self.arrivals = self.pieces = None
+
+    def close(self) -> None:
+        self._finish()
+        self.feed.close()
+
+    def snapshot(self, keep: Keep) -> State:
+        raise FailedPreconditionError("an iterator in this process cannot be saved yet")
+
+    def restore(self, state: State, find: Find) -> None:
+        raise FailedPreconditionError("an iterator in this process cannot be set up again yet")

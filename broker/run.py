@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, build
-from ..pipeline.feeds import Feed, payload_of
+from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, build, top_of
+from ..pipeline.columns import Allocate
+from ..pipeline.feeds import Feed, OnceFeed, payload_of
 from ..pipeline.kernels.identity import chain
 from ..pipeline.messages import Credit, Pieces
 from ..pipeline.nodes import Lines, Node, Records
@@ -69,6 +70,7 @@ class Run:
     limits: Limits
     splits: count[int]
     folder: str = ""  #: In which relative file names are looked up.
+    allocate: Allocate | None = None  #: Where blocks for the client are to lie.
     store: Store = field(default_factory=Store)
     outbox: Outbox = field(default_factory=Outbox)
     ledger: Ledger = field(default_factory=Ledger)
@@ -108,6 +110,9 @@ class Run:
             rows_each=lambda rows: max(1, min(self.limits.rows_each, rows // self.limits.splits_least)),
             buffer_bytes=buffer_bytes_of(self.graph) or BUFFER_BYTES,
             folder=self.folder,
+            allocate=self.allocate,
+            top=top_of(self.graph),
+            eager=self.limits.look_ahead,
         )
 
     def _stream(self, feed: Feed | RecoveryFeed, depth: int) -> LaneStream:
@@ -120,6 +125,7 @@ class Run:
             opened=self.origins.add,
             closed=self._closed,
             release=self._release,
+            share=feed.share if isinstance(feed, OnceFeed) else 1,
         )
         self.streams.append(stream)
         return stream
@@ -226,7 +232,7 @@ class Run:
         self.checksum = int(chain(np.uint64(self.checksum), self.store.identities(handles)))
         block = self.store.whole(handles)
         if self.outbox.produced + len(handles) > self.skip:
-            block = block or self.store.gather(handles)
+            block = block or self.store.gather(handles, allocate=self.allocate)
             self.each_bytes = block.nbytes / block.rows
         self._put(Parcel(self.outbox.produced, len(handles), block, None, self.checksum))
         self.store.release(handles)
@@ -264,9 +270,10 @@ class Run:
 
     def _admit(self, stream: LaneStream, lane: Lane, spare: int) -> int:
         """Raise a lane's limit as the budget allows; the bytes that this takes."""
-        if lane.arrivals.complete or lane.outstanding > self.limits.window_bytes // 2:
+        window = max(1, self.limits.window_bytes // stream.share)
+        if lane.arrivals.complete or lane.outstanding > window // 2:
             return 0
-        more = min(self.limits.window_bytes - lane.outstanding, spare)
+        more = min(window - lane.outstanding, spare)
         if more <= 0:
             more = self._exception(stream, lane)
         if more:

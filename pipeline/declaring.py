@@ -64,7 +64,9 @@ def _converted(name: str, value: Any, component: Any, declared: TensorSpec) -> A
     dtype = declared.dtype
     if _is_plain(value) and dtype is not bytes and not isinstance(component, bytes) and component.dtype != object:
         exact = np.asarray(value)
-        if np.can_cast(exact.dtype, dtype, "same_kind") or (exact.dtype.kind in "iu" and np.dtype(dtype).kind in "iufc"):
+        if np.can_cast(exact.dtype, dtype, "same_kind") or (
+            exact.dtype.kind in "iu" and np.dtype(dtype).kind in "iufc"
+        ):
             with np.errstate(all="ignore"):
                 made = exact.astype(dtype)
             if exact.dtype.kind not in "iu" or np.dtype(dtype).kind not in "iu" or (made == exact).all():

@@ -137,7 +137,7 @@ def run_steps(
     appetite: Appetite,
     watch: Watch | None,
 ) -> Iterator[Piece]:
-    """The pieces of a unit of work, in order, from the chunks that its leaf gave; the last one says that it is the last.
+    """The pieces of a unit of work, in order, from what its leaf gave; the last one says that it is the last.
 
     `appetite` may be changed between pieces. What fails is a piece of its own, and the next goes on behind it.
     """

@@ -26,6 +26,7 @@ from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Pro
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
 from ..pipeline.segment import segment_of
+from ..pipeline.sharing import PeerMemory
 from ..pipeline.sockets import connect, open_socket, send
 from ..pipeline.work import Appetite, Piece, Work
 from .box import Box
@@ -72,6 +73,7 @@ class WorkerService:
     begun: dict[int, Begun] = field(default_factory=dict)
     graphs: dict[int, tuple[Node, int]] = field(default_factory=dict)
     fetching: Fetching = field(init=False)
+    memory: PeerMemory = field(default_factory=PeerMemory)
     stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -82,8 +84,8 @@ class WorkerService:
         while not self.stopping:
             started = monotonic()
             self._do(self.session.handle(Tick(started)))
-            for ask in self.fetching.again(started):
-                self._send(ask)
+            for say in (*self.fetching.again(started), *self.memory.news()):
+                self._send(say)
             split = self.session.choose()
             wait_s = 0.0 if split is not None else self.config.poll_s
             while self.socket.poll(int(wait_s * 1000)):
@@ -105,8 +107,12 @@ class WorkerService:
         if isinstance(message, Refused):
             print(f"headrace {self.config.name}: refused: {from_data(message.error)}", file=sys.stderr)
             self.stopping = True
-        for known in self.fetching.hear(message, buffers):
-            self._heard(known, buffers)
+        heard, buffers, answers = self.memory.received(message, buffers)
+        for answer in answers:
+            self._send(answer)
+        if heard is not None:
+            for known in self.fetching.hear(heard, buffers):
+                self._heard(known, buffers)
 
     def _heard(self, message: Message, buffers: Sequence[Any]) -> None:
         for action in self.session.handle(Received(message)):
@@ -139,7 +145,7 @@ class WorkerService:
 
     def _send(self, message: Message, buffers: Sequence[Any] = ()) -> None:
         try:
-            send(self.socket, to_frames(message, buffers))
+            send(self.socket, to_frames(*self.memory.sent(message, buffers)))
         except zmq.Again:
             return  # the server is away; what matters is said again
 
@@ -158,7 +164,9 @@ class WorkerService:
         lease = begun.lease
         graph, seed = self.graphs[lease.job]
         payload = payload_from(lease.layout, begun.buffers) if lease.layout is not None else None
-        appetite = Appetite(nbytes=self.config.piece_bytes, seconds=self.config.piece_s)
+        appetite = Appetite(
+            nbytes=self.config.piece_bytes, seconds=self.config.piece_s, allocate=self.memory.allocate
+        )
         split, executing = lease.split, self.box.executing
         return execute(
             segment_of(graph, begun.work.segment),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
@@ -50,6 +50,9 @@ from .server import (
 from .status import status_of
 from .workers.launcher import Launcher
 from .workers.output import print_named
+
+if TYPE_CHECKING:
+    from .page import Page
 
 __all__ = ["DaemonConfig", "run"]
 
@@ -218,6 +221,17 @@ class Daemon:
         }
 
 
+def open_page(address: str) -> Page | None:
+    """The page of metrics, where there is to be one. What it needs is loaded for it alone."""
+    if not address:
+        return None
+    from .page import Page
+
+    page = Page(address)
+    print(f"headrace: metrics at http://{page.start()}/metrics", file=sys.stderr, flush=True)
+    return page
+
+
 def warm_up() -> None:
     """Compile kernels, unless that was done on this machine."""
     if not marker().exists():
@@ -248,6 +262,7 @@ def run(config: DaemonConfig) -> None:
     context = zmq.Context()
     own(config.folder)
     doors, listen = open_doors(context, config.folder, config.listen, config.keys, config.insecure)
+    page = open_page(config.metrics)
     blobs = (config.state or config.folder) / "blobs"
     blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
     journal = DiskJournal.open(config.state / "journal.sqlite") if config.state is not None else None
@@ -263,6 +278,7 @@ def run(config: DaemonConfig) -> None:
     )
     launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
     daemon = Daemon(config, Peers(doors), server, launcher, Depot(Blobs(blobs)), listen, journal)
+    daemon.show = page.show if page is not None else None
 
     def stop(*_: Any) -> None:
         daemon.stop_now, daemon.asked = daemon.asked, True
@@ -276,6 +292,8 @@ def run(config: DaemonConfig) -> None:
             os.close(config.ready)
         daemon.loop()
     finally:
+        if page is not None:
+            page.stop()
         daemon.launcher.stop()
         for said in daemon.launcher.printed():
             print_named(*said)

@@ -1,7 +1,7 @@
 """The page: /metrics for Prometheus, /healthz for whoever restarts things, / for people.
 
-Runs in a thread of the server's process and knows nothing but a status that is put in its place every second, so that
-no visitor can hold the server up. It only shows: no route changes anything.
+Runs in a thread of the server's process and knows nothing but the status that it was shown last, so that no visitor can
+hold the server up. It only shows: no route changes anything.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .sheet import STYLE, sheet
 
 __all__ = ["Page"]
 
-#: A status that has not changed for so long, in seconds, comes from a server that is stuck.
-STALE_S = 15.0
+#: A server that has shown no new status for so long, in seconds, is stuck.
+STALE_S = 10.0
 #: Connections at a time; who comes on top of them is told to come later.
 VISITORS = 32
 #: Until the thread has to answer, and to end.
@@ -48,24 +48,26 @@ class Page:
 
     Args:
         address: "host:port"; port 0 takes a free one.
-        status: gives the newest status. It is called in the page's thread, and must not wait.
 
     Raises:
         ServiceError: nothing can listen there.
 
     >>> from urllib.request import urlopen
-    >>> page = Page("127.0.0.1:0", lambda: {"uptime_s": 1.0})
+    >>> page = Page("127.0.0.1:0")
+    >>> page.show({"uptime_s": 1.0})
     >>> with urlopen(f"http://{page.start()}/healthz") as answer:
     ...     answer.status
     200
     >>> page.stop()
     """
 
-    def __init__(self, address: str, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
         self._socket = _listen(host.strip("[]"), int(port), address)
         self.address = f"{host}:{self._socket.getsockname()[1]}"  #: Where it really is.
-        app = Guard(_app(Watch(status)), _Hosts(host.strip("[]")))
+        self._watch = Watch()
+        self.show = self._watch.show  #: To be called with a new status every second.
+        app = Guard(_app(self._watch), _Hosts(host.strip("[]")))
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -108,19 +110,22 @@ def _listen(host: str, port: int, address: str) -> socket.socket:
 
 
 class Watch:
-    """The status, and how long it has not changed."""
+    """The newest status, and whether it is still news."""
 
-    def __init__(self, status: Callable[[], dict[str, Any]], clock: Callable[[], float] = time.monotonic) -> None:
-        self._status, self._clock = status, clock
-        self._uptime: Any = None
-        self._since = clock()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._newest: tuple[dict[str, Any], float | None] = {}, None
+
+    def show(self, status: dict[str, Any]) -> None:
+        """Another one; called from the server's loop."""
+        self._newest = status, self._clock()
 
     def status(self) -> dict[str, Any]:
-        """The newest one; where the server is stuck, its `trouble` says so."""
-        status, now = self._status(), self._clock()
-        if status.get("uptime_s") != self._uptime:
-            self._uptime, self._since = status.get("uptime_s"), now
-        if (still := now - self._since) > STALE_S:
+        """The newest one; its `trouble` says so where none came, or none for long."""
+        status, at = self._newest
+        if at is None:
+            return {"trouble": "the server is starting"}
+        if (still := self._clock() - at) > STALE_S:
             return status | {"trouble": f"the server's loop has not moved for {still:.0f} s"}
         return status
 

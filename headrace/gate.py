@@ -18,25 +18,7 @@ from .pipeline.errors import HeadraceError
 from .pipeline.functions import UserFunction
 from .pipeline.graph import decode_outline
 from .pipeline.keys import DOMAIN, ROLES
-from .pipeline.messages import (
-    AskStatus,
-    Bye,
-    Close,
-    Fetch,
-    Heartbeat,
-    Hello,
-    Inspected,
-    Lost,
-    Message,
-    Next,
-    Open,
-    Pieces,
-    Printed,
-    Register,
-    Stop,
-    Upload,
-    WhatIs,
-)
+from .pipeline.messages import Hello, Message, Register
 from .pipeline.nodes import Node
 
 __all__ = ["Gate", "User", "allowed"]
@@ -50,24 +32,27 @@ _ANY = frozenset(ROLES)
 _WORKER = frozenset({"worker"})
 _TRAINER = frozenset({"client", "submit"})
 _CODE = frozenset({"submit"})
-#: Whoever has one of these roles may say this. What stands not here is for no peer to say.
-MAY: dict[type[Any], frozenset[str]] = {
-    Hello: _ANY,
-    Bye: _ANY,
-    AskStatus: _ANY,
-    Heartbeat: _ANY,
-    Register: _TRAINER,
-    Upload: _TRAINER,
-    Open: _TRAINER,
-    Next: _TRAINER,
-    Close: _TRAINER,
-    Fetch: _WORKER,
-    WhatIs: _WORKER,
-    Pieces: _WORKER,
-    Printed: _WORKER,
-    Lost: _WORKER,
-    Inspected: _WORKER,
-    Stop: frozenset({"admin"}),
+#: Whoever has one of these roles may say this. What stands not here, by its name, is for no peer to say.
+MAY: dict[str, frozenset[str]] = {
+    "Hello": _ANY,
+    "Bye": _ANY,
+    "AskStatus": _ANY,
+    "Heartbeat": _ANY,
+    "Register": _TRAINER,
+    "Upload": _TRAINER,
+    "Open": _TRAINER,
+    "Next": _TRAINER,
+    "Close": _TRAINER,
+    "Fetch": _WORKER,
+    "WhatIs": _WORKER,
+    "Pieces": _WORKER,
+    "Printed": _WORKER,
+    "Lost": _WORKER,
+    "Inspected": _WORKER,
+    "Shares": _TRAINER | _WORKER,
+    "Freed": _TRAINER | _WORKER,
+    "Retired": _TRAINER | _WORKER,
+    "Stop": frozenset({"admin"}),
 }
 
 
@@ -98,16 +83,18 @@ class Gate:
         route, request = frames[: end + 1], frames[end + 1 :]
         if len(request) < 6 or request[0] != VERSION:
             return None
-        user = self._judge(request[2], request[5], request[6:])
-        status = (b"400", b"this key is not in the list of keys", b"") if user is None else (b"200", b"OK", user)
-        return [*route, VERSION, request[1], *status, b""]
+        return [*route, VERSION, request[1], *self._judge(request[2], request[5], request[6:]), b""]
 
-    def _judge(self, domain: bytes, mechanism: bytes, credentials: Sequence[bytes]) -> bytes | None:
-        """The public key of whom to let in, as text."""
+    def _judge(self, domain: bytes, mechanism: bytes, credentials: Sequence[bytes]) -> tuple[bytes, bytes, bytes]:
+        """Status, its text, and the public key of whom to let in, as text."""
         if domain != DOMAIN or mechanism != b"CURVE" or len(credentials) != 1 or len(credentials[0]) != 32:
-            return None
+            return b"500", b"not a question of this server", b""
         public = z85.encode(credentials[0])
-        return public if self.authorized.user(public.decode()) is not None else None
+        if self.authorized.user(public.decode()) is not None:
+            return b"200", b"OK", public
+        if not self.authorized.readable:
+            return b"300", b"the list of keys cannot be read", b""  # 300: the peer tries again, after 400 never
+        return b"400", b"this key is not in the list of keys", b""
 
     def user_of(self, frame: zmq.Frame) -> User | None:
         """Whose message a frame is part of, by the list as it is now; nobody's when its key was taken away."""
@@ -129,10 +116,11 @@ class Gate:
 def allowed(user: User, message: Message) -> str | None:
     """Why a user may not say this; None when it may.
 
+    >>> from headrace.pipeline.messages import Stop
     >>> allowed(User("ann", frozenset({"client"})), Stop(5.0))
     "the key 'ann' has the role client, and Stop needs admin: change its line in the server's authorized_keys"
     """
-    needed = MAY.get(type(message))
+    needed = MAY.get(type(message).__name__)
     if needed is None:
         return f"{type(message).__name__} is for the server to say"
     if isinstance(message, Hello) and message.role in ("worker", "launcher"):

@@ -47,12 +47,19 @@ class Authorized:
     warn: Callable[[str], None] = _warn
     _users: dict[str, User] = field(default_factory=dict)
     _stamp: _Stamp | None = None
+    _readable: bool = False
     _warned: set[str] = field(default_factory=set)
 
     def user(self, public: str) -> User | None:
         """Whose key this is; nobody's when it is not in the list."""
         self._refresh()
         return self._users.get(public)
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a list to go by. Without one nobody is let in, but may be later."""
+        self._refresh()
+        return self._readable
 
     @property
     def users(self) -> list[User]:
@@ -81,7 +88,7 @@ class Authorized:
         except OSError as error:
             self._forget(f"{self.path}: {error.strerror}: nobody is let in")
             return
-        self._users = {}
+        self._users, self._readable = {}, True
         for number, line in enumerate(lines, 1):
             self._take(number, line.strip())
 
@@ -95,7 +102,7 @@ class Authorized:
         self._users[words[0]] = User(words[2], frozenset(words[1].split(",")))
 
     def _forget(self, why: str) -> None:
-        self._users, self._stamp = {}, None
+        self._users, self._stamp, self._readable = {}, None, False
         self._say(why)
 
     def _say(self, text: str) -> None:

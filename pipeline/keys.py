@@ -222,12 +222,14 @@ def _read(path: Path, wanted: tuple[str, ...], command: str) -> dict[str, str]:
         raise NotFoundError(str(path), f"there is no such key; {command} makes one") from None
     except OSError as error:
         raise FileError(str(path), f"cannot be read: {error.strerror}") from error
-    with os.fdopen(held, "rb") as file:
+    try:
         _private(path, os.fstat(held))
-        data = file.read(_LONGEST + 1)
+        data = os.read(held, _LONGEST)
+    finally:
+        os.close(held)
     try:
         found = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise FileError(str(path), f"is no key file: {error}; {command} makes one") from None
     return _checked(path, found, wanted, command)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, TypeAlias
 
 from ..pipeline.blocks import Block
+from ..pipeline.columns import Array
 from ..pipeline.errors import HeadraceError, to_data
 from ..pipeline.messages import (
     Close,
@@ -136,6 +138,7 @@ class Broker:
     decode: Callable[[bytes], Node]  #: From a registered graph to nodes, without its functions.
     limits: Limits = field(default_factory=Limits)
     book: Book = field(default_factory=Book)
+    allocate: Callable[[str, int], Array | None] | None = None  #: Room for so many bytes in memory shared with a peer.
     idle_s: float = 300.0  #: A run whose client is gone for so long is stopped until that opens it again.
     now: float = 0.0
     splits: count[int] = field(default_factory=count)
@@ -228,10 +231,15 @@ class Broker:
         asked, newest = (message.generation, epoch), (entry.generation, entry.epoch)
         if asked < newest:
             return  # a former life of the client speaks, or an epoch that it has left
+        again = message.generation == entry.generation
         if asked != newest:
             yield self._record(EpochOpened(entry.number, epoch, message.generation))
         cursor = entry.acknowledged if message.cursor is None else message.cursor
-        yield from self._run_from(entry, cursor)
+        try:
+            yield from self._run_from(entry, cursor, again)
+        except HeadraceError as error:  # another version of us may have journaled a graph that we cannot read
+            yield Reply(peer, Refused(to_data(error), entry.key))
+            return
         session = (message.generation, self.incarnation, entry.number, epoch)
         talk = self.conversations.get(entry.number)
         if talk is None or talk.session != session:
@@ -240,10 +248,11 @@ class Broker:
         talk.speaks(peer, self.now)
         yield Reply(peer, Opened(session, cursor))
 
-    def _run_from(self, entry: JobEntry, cursor: int) -> Iterator[Action]:
-        """Have a run that can give the elements from `cursor` on."""
+    def _run_from(self, entry: JobEntry, cursor: int, again: bool) -> Iterator[Action]:
+        """Have a run that can give the elements from `cursor` on, `again` to the same life of the client or another."""
         run = self.runs.get(entry.number)
-        if run is not None and run.epoch == entry.epoch and run.outbox.reaches(cursor):
+        intact = run is not None and (again or not run.outbox.touched(cursor))
+        if run is not None and run.epoch == entry.epoch and run.outbox.reaches(cursor) and intact:
             run.skip = min(run.skip, cursor)
             return
         if run is not None:
@@ -252,9 +261,16 @@ class Broker:
         usable = checkpoint is not None and self._usable(checkpoint, cursor)
         run = Run(entry.number, entry.epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
         run.folder = entry.folder
+        run.allocate = partial(self._room, entry.number)
         run.start(checkpoint.state if checkpoint is not None and usable else None, cursor)
         run.checkpoint_at = self.now
         self.runs[entry.number] = run
+
+    def _room(self, job: int, nbytes: int) -> Array | None:
+        """Memory that is shared with the client of a job."""
+        if self.allocate is None or job not in self.conversations:
+            return None
+        return self.allocate(self.conversations[job].peer, nbytes)
 
     def _usable(self, checkpoint: Checkpointed, cursor: int) -> bool:
         """Whether a run that begins at a checkpoint can give the elements from `cursor` on."""

@@ -68,3 +68,10 @@ class Outbox:
         """Whether elements from `cursor` on can still be given."""
         first = self.parcels[0].first if self.parcels else self.produced
         return first <= cursor
+
+    def touched(self, cursor: int) -> bool:
+        """Whether a training loop may have written into any of the elements from `cursor` on, which it shares."""
+        return any(
+            each.block is not None and each.block.lent and each.next > cursor and each.first < self.sent
+            for each in self.parcels
+        )

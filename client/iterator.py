@@ -13,8 +13,9 @@ import zmq
 from ..pipeline.errors import FailedPreconditionError, MalformedMessage, OutOfRangeError, ServiceError
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.local import delivered
-from ..pipeline.messages import Hello, Register
+from ..pipeline.messages import Hello, Message, Register
 from ..pipeline.pieces import block_from
+from ..pipeline.sharing import PeerMemory
 from ..pipeline.sockets import send
 from ..pipeline.structure import Element
 from .machine import ClientSession, Go, Parcel, Received, Say, Take, Tick
@@ -79,6 +80,7 @@ class ServiceIterator(Iterator[Element]):
             now=time.monotonic(),
         )
         self._session.heard_at = self._session.now
+        self._memory = PeerMemory()
         self._ready: Iterator[Element] = iter(())
         self._epoch = epoch
         self._begun = self._ended = self._closed = False
@@ -187,6 +189,7 @@ class ServiceIterator(Iterator[Element]):
         return self._session.waiting or "the server has not said why"
 
     def _hear(self, flags: int) -> None:
+        self._send(self._memory.news())
         while True:
             try:
                 frames: Sequence[Any] = self._socket.recv_multipart(flags, copy=False)
@@ -197,15 +200,22 @@ class ServiceIterator(Iterator[Element]):
             except MalformedMessage as error:
                 raise ServiceError(f"the server sent what cannot be read: {error}") from error
             self._say(self._session.handle(Tick(time.monotonic())))
-            self._say(self._session.handle(Received(message, buffers[0] if buffers else None)))
+            heard, buffers, answers = self._memory.received(message, buffers)
+            self._send(answers)
+            if heard is not None:
+                self._say(self._session.handle(Received(heard, buffers[0] if buffers else None)))
             for worker, text in self._session.printed:
                 print("\n".join(f"[{worker}] {line}" for line in text.splitlines()), file=sys.stderr)
             self._session.printed.clear()
 
     def _say(self, said: Sequence[Say]) -> None:
         for each in said:
+            self._send([each.message], each.buffers)
+
+    def _send(self, messages: Sequence[Message], buffers: Sequence[Any] = ()) -> None:
+        for each in messages:
             try:
-                send(self._socket, to_frames(each.message, each.buffers))
+                send(self._socket, to_frames(each, buffers))
             except zmq.Again:
                 return  # the server is away; it is all said again
 

@@ -28,6 +28,7 @@ from .pipeline.graph import decode_outline
 from .pipeline.kernels.compile import marker
 from .pipeline.messages import Message, Status
 from .pipeline.orders import Scanned
+from .pipeline.sharing import ServerMemory
 from .pipeline.sockets import own
 from .scanning import look
 from .server import (
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DaemonConfig", "run"]
 
+#: A worker may place so many times the budget in shared memory. What it computes waits in shuffle buffers, too.
+PLACED_EACH = 8
 #: Seconds between the pictures of itself that the server shows.
 SHOW_S = 1.0
 
@@ -150,7 +153,8 @@ class Daemon:
                 self._do(From(heard.peer, heard.message, heard.buffers))
 
     def _look_around(self) -> None:
-        """Deaths, what workers print, scans, time."""
+        """Memory, deaths, what workers print, scans, time."""
+        self.peers.say_news()
         for death in self.launcher.poll():
             if death.status not in (0, -signal.SIGTERM):
                 print(f"headrace: {death.name} is gone: {death.cause}; another one takes its place", file=sys.stderr)
@@ -277,7 +281,9 @@ def run(config: DaemonConfig) -> None:
         heartbeat_s=config.heartbeat_s,
     )
     launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
-    daemon = Daemon(config, Peers(doors), server, launcher, Depot(Blobs(blobs)), listen, journal)
+    slabs = ServerMemory(PLACED_EACH * config.budget_bytes, config.budget_bytes, enabled=config.slabs)
+    server.broker.allocate = slabs.allocate
+    daemon = Daemon(config, Peers(doors, slabs), server, launcher, Depot(Blobs(blobs)), listen, journal)
     daemon.show = page.show if page is not None else None
 
     def stop(*_: Any) -> None:

@@ -15,6 +15,7 @@ from .pipeline.errors import ProtocolError, to_data
 from .pipeline.frames import from_frames, to_frames
 from .pipeline.keys import AUTHORIZED, read_server_key
 from .pipeline.messages import Message, Refused
+from .pipeline.sharing import ServerMemory
 from .pipeline.sockets import address_in, bind, open_socket, send
 
 __all__ = ["Door", "Heard", "Peers", "open_doors"]
@@ -53,6 +54,7 @@ class Peers:
     """Who is behind which door. A name counts only together with the user who bears it."""
 
     doors: Sequence[Door]
+    memory: ServerMemory
     known: dict[str, tuple[zmq.Socket[bytes], bytes]] = field(default_factory=dict)
 
     def hear(self, door: Door) -> Iterator[Heard]:
@@ -80,7 +82,15 @@ class Peers:
         except ProtocolError as error:
             self.send(peer, Refused(to_data(error)))
             return None
-        return Heard(peer, message, buffers)
+        heard, buffers, answers = self.memory.received(peer, message, buffers)
+        for answer in answers:
+            self.send(peer, answer)
+        return None if heard is None else Heard(peer, heard, buffers)
+
+    def say_news(self) -> None:
+        """Tell peers on this host which of their memory is no longer used."""
+        for peer, message in self.memory.news():
+            self.send(peer, message)
 
     def _remember(self, peer: str, socket: zmq.Socket[bytes], identity: bytes) -> None:
         self.known.pop(peer, None)
@@ -93,12 +103,14 @@ class Peers:
         if peer not in self.known:
             return False
         socket, identity = self.known[peer]
+        message, buffers = self.memory.sent(peer, message, buffers)
         try:
             send(socket, to_frames(message, buffers), to=identity)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
             del self.known[peer]
+            self.memory.forget(peer)
             return False
         return True
 

@@ -10,6 +10,7 @@ import os
 import secrets
 import select
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from .columns import Array
 from .errors import MalformedMessage, ServiceError
 from .mapping import Mapping, open_memory, pid_of
-from .messages import Deliver, Freed, Hello, Message, Pieces, Retired, Shares, Sharing, Welcome
+from .messages import Bye, Close, Deliver, Freed, Hello, Message, Pieces, Retired, Shares, Sharing, Welcome
 from .slabs import SUPPORTED, Pool, memory_file
 
 __all__ = ["PeerMemory", "Proof", "ServerMemory"]
@@ -168,7 +169,8 @@ class ServerMemory:
 
     def __post_init__(self) -> None:
         if self.enabled and SUPPORTED:
-            self._proof = Proof()
+            with suppress(OSError):  # as where a sandbox forbids memfds: everything travels as frames
+                self._proof = Proof()
 
     @property
     def nonce(self) -> str:
@@ -188,6 +190,8 @@ class ServerMemory:
             case Hello(role=role):
                 self.forget(peer)
                 self._roles[peer] = role
+            case Close() | Bye():
+                self.forget(peer)
             case Shares(secret, nonce):
                 return None, (), self._agree(peer, secret, nonce)
             case Freed() | Retired():
@@ -224,6 +228,8 @@ class ServerMemory:
 
     def sent(self, peer: str, message: Message, buffers: Sequence[Any]) -> tuple[Message, Sequence[Any]]:
         """The message as it is to travel."""
+        if isinstance(message, Welcome):
+            return replace(message, nonce=self.nonce), buffers
         return self._both[peer].sent(message, buffers) if peer in self._both else (message, buffers)
 
     def news(self) -> Iterator[tuple[str, Message]]:
@@ -231,7 +237,7 @@ class ServerMemory:
         ended = {fd for fd, _ in self._poll.poll(0)} if self._alive else set()
         for peer in [each for each, fd in self._alive.items() if fd in ended]:
             self.forget(peer)
-        for peer, both in self._both.items():
+        for peer, both in list(self._both.items()):
             yield from ((peer, message) for message in both.news())
 
     def forget(self, peer: str) -> None:

@@ -164,9 +164,7 @@ class WorkerService:
         lease = begun.lease
         graph, seed = self.graphs[lease.job]
         payload = payload_from(lease.layout, begun.buffers) if lease.layout is not None else None
-        appetite = Appetite(
-            nbytes=self.config.piece_bytes, seconds=self.config.piece_s, allocate=self.memory.allocate
-        )
+        appetite = Appetite(nbytes=self.config.piece_bytes, seconds=self.config.piece_s, allocate=self.memory.allocate)
         split, executing = lease.split, self.box.executing
         return execute(
             segment_of(graph, begun.work.segment),

@@ -56,6 +56,7 @@ __all__ = [
     "Examine",
     "Finish",
     "From",
+    "Gone",
     "Journal",
     "Look",
     "Report",
@@ -84,6 +85,13 @@ class Dead:
     peer: str
     executing: tuple[int, int] | None = None
     cause: str = "the process ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was sent to this peer did not reach it: nobody of that name is connected."""
+
+    peer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,7 @@ class Tick:
     now: float
 
 
-Event: TypeAlias = From | Dead | Seen | Trouble | Said | Ending | Tick | Scanned
+Event: TypeAlias = From | Dead | Gone | Seen | Trouble | Said | Ending | Tick | Scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +222,13 @@ class Server:
         lease_s: float = 30.0,
         heartbeat_s: float = 1.0,
         slots: int = 2,
+        idle_s: float = 300.0,
     ) -> Server:
         """A server that knows what was so in its last life."""
         known = memory or Memory()
-        broker = Broker(incarnation=incarnation, decode=decode, book=known.book, limits=limits or Limits())
+        broker = Broker(
+            incarnation=incarnation, decode=decode, book=known.book, limits=limits or Limits(), idle_s=idle_s
+        )
         coordinator = Coordinator(incarnation=incarnation, lease_s=lease_s, slots=slots, strikes=known.strikes)
         return cls(coordinator, broker, heartbeat_s)
 
@@ -240,6 +251,10 @@ class Server:
             case Dead(peer, executing, cause):
                 self.met.pop(peer, None)
                 yield from self._coordinate(Died(peer, Executing(*executing) if executing else None, cause))
+            case Gone(peer) if peer in self.coordinator.workers:
+                yield from self._react(Dead(peer))
+            case Gone(peer):
+                yield from self._broke(broker_machine.Gone(peer))
             case Seen(peer, executing):
                 yield from self._coordinate(Silent(peer, Executing(*executing) if executing else None))
             case Trouble(reason):
@@ -374,6 +389,8 @@ class Server:
                 case broker_machine.Record(fact):
                     yield from self._over(fact)
                     yield Journal(fact)
+                case broker_machine.Reply(peer, Waiting(_, "") as probe):
+                    yield To(peer, probe)
                 case broker_machine.Reply(peer, Waiting()) if self.trouble is not None:
                     yield To(peer, Refused(to_data(ServiceError(self.trouble))))
                 case broker_machine.Reply(peer, Waiting(session, reason)):

@@ -9,14 +9,13 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headrace.broker.book import Book, Fact
 from headrace.broker.held import needed
 from headrace.broker.run import Limits
 from headrace.client.machine import ClientSession, Go, Parcel, Take
@@ -28,38 +27,25 @@ from headrace.pipeline.orders import Scan, Scanned
 from headrace.pipeline.pieces import block_from, piece_buffers
 from headrace.pipeline.records import scan_records
 from headrace.pipeline.work import Appetite
-from headrace.server import Dead, End, Examine, From, Journal, Look, Seen, Server, Tick, To
+from headrace.server import Dead, End, Examine, From, Gone, Journal, Look, Seen, Server, Tick, To
 from headrace.workers.machine import Begin, Drop, Learn, Produced, Say, WorkerSession
 from headrace.workers.machine import Received as WorkerReceived
 from headrace.workers.machine import Tick as WorkerTick
 
+from .disk import Disk
 from .reference import in_short, plain, reference
+from .weather import Faults, Lost
 from .worker import Killed, SimulatedWorker
 
-__all__ = ["Cluster", "Faults", "Lost"]
+__all__ = ["Cluster"]
 
 
 #: Files are cut into splits of about so many bytes.
 CUT_BYTES = 60
-
-
-class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
-    """A promise was broken: another element than expected, one missing, one twice, or no progress."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Faults:
-    """How bad the weather is: probabilities for each message, and crashes a virtual second."""
-
-    drop: float = 0.0
-    double: float = 0.0
-    delay_s: float = 0.02
-    late: float = 0.0  #: Share of messages that take a hundred times as long.
-    echo: float = 0.0  #: Share of messages that come once more, up to ten seconds later.
-    server_crashes: float = 0.0
-    worker_crashes: float = 0.0
-    worker_stops: float = 0.0  #: SIGSTOP for longer than a lease, and back.
-    client_crashes: float = 0.0
+#: A client that is gone for so long has its run stopped.
+IDLE_S = 3.0
+#: For up to so long a client is cut off.
+CUT_S = 8.0
 
 
 def cuts(scan: Scan) -> tuple[int | None, ...]:
@@ -79,6 +65,8 @@ class Loop:
     epoch: int = -1
     cursor: int | None = None  #: Number of the element that comes next; None before the server said it.
     busy_until: float = 0.0
+    least: dict[int, int] = field(default_factory=dict)  #: Elements done with before this life, by epoch.
+    cut_until: float = 0.0
     done: bool = False
     closed: bool = False
 
@@ -115,7 +103,8 @@ class Cluster:
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.numbers = count()
         self.crashes = 0
-        self.journal: list[Fact] = []
+        self.disk = Disk()
+        self.parked = 0  #: Runs that were stopped because their client was gone.
         self.incarnation = 0
         self.server: Server | None = None
         self.workers: dict[str, SimulatedWorker] = {}
@@ -183,7 +172,7 @@ class Cluster:
         self.check_nothing_is_left()
         assert self.server is not None
         # A registration that the network repeats makes a job again; but nothing runs for it.
-        if self.server.broker.runs or self.server.broker.conversations:
+        if self.server.broker.runs or self.server.broker.conversations or self.server.coordinator.strikes.causes:
             raise Lost("the job is closed, and still there")
 
     def wait(self, seconds: float) -> None:
@@ -199,7 +188,6 @@ class Cluster:
         found = {
             "leases": len(coordinator.granted),
             "orders": len(coordinator.wants),
-            "deaths": len(coordinator.strikes),
             "elements": sum(len(run.store) for run in runs),
             "bytes": sum(run.store.nbytes for run in runs),
             "streams": sum(len(run.streams) for run in runs),
@@ -212,32 +200,33 @@ class Cluster:
     # The server.
 
     def start_server(self) -> None:
-        book = Book()
-        for fact in self.journal:
-            book.apply(fact)
         self.incarnation += 1
         self.server = self.new_server(
             self.incarnation,
             lambda data: self.graph,
-            book,
+            self.disk.read(),
             self.limits,
             lease_s=2.0,
             heartbeat_s=0.5,
             slots=self.slots,
+            idle_s=IDLE_S,
         )
         self.tell_server(Tick(self.now))
 
     def crash_server(self) -> None:
         self.crashes += 1
         self.server = None
+        self.disk.crash()
         self.at(self.random.uniform(0.0, 1.0), self.start_server)
 
     def tell_server(self, event: Any) -> None:
         server = self.server
         if server is None:
             return
+        running = len(server.broker.runs)
         actions = server.handle(event)
         server.coordinator.check()
+        self.parked += isinstance(event, Tick) and len(server.broker.runs) < running
         self.note_recoveries(server)
         # Now and then it dies in the middle of doing what it decided.
         cut = len(actions)
@@ -247,6 +236,8 @@ class Cluster:
             self.perform(action)
         if cut < len(actions):
             self.crash_server()
+        elif self.faults.compactions and self.random.random() < self.faults.compactions:
+            self.disk.compact(server.memory)
 
     def note_recoveries(self, server: Server) -> None:
         for job, run in server.broker.runs.items():
@@ -256,8 +247,10 @@ class Cluster:
     def perform(self, action: Any) -> None:
         match action:
             case Journal(fact):
-                self.journal.append(fact)
+                self.disk.write(fact)
             case To(peer, message, buffers):
+                self.disk.commit()
+                self.disk.allows(message)
                 copies = [np.ascontiguousarray(each).tobytes() for each in buffers]
                 if peer.startswith("worker"):
                     self.send(lambda: self.tell_worker(peer, message, copies))
@@ -349,7 +342,7 @@ class Cluster:
             window=self.window,
             resend_s=0.5,
         )
-        loop = Loop(session)
+        loop = Loop(session, least=dict(self.disk.acknowledged))
         self.say(loop, session.handle(ClientTick(self.now)))
         self.say(loop, session.handle(Go(-1)))
         self.at(0.0, lambda: self.train(loop))
@@ -357,20 +350,31 @@ class Cluster:
 
     def crash_client(self) -> None:
         self.crashes += 1
-        self.loop = self.start_loop()
+        self.loop.closed = True
+        if self.faults.client_away_s:
+            self.at(self.random.uniform(0.0, self.faults.client_away_s), self.return_client)
+        else:
+            self.return_client()
+
+    def return_client(self) -> None:
+        if self.loop.closed and not self.loop.done:
+            self.loop = self.start_loop()
 
     def say(self, loop: Loop, said: list[Any]) -> None:
         peer = loop.session.hello.name
-        for each in said:
+        for each in said if self.now >= loop.cut_until else []:
             self.send(lambda m=each.message: self.tell_server(From(peer, m)))  # type: ignore[misc]
 
     def tell_client(self, peer: str, message: Message, buffer: Any) -> None:
-        if self.loop.session.hello.name == peer and not self.loop.closed:
+        loop = self.loop
+        if loop.session.hello.name != peer or loop.closed or self.now < loop.cut_until:
+            self.at(0.01, lambda: self.tell_server(Gone(peer)))
+        else:
             self.say(self.loop, self.loop.session.handle(ClientReceived(message, buffer)))
 
     def train(self, loop: Loop) -> None:
         """One turn of the training loop."""
-        if loop is not self.loop or loop.done:
+        if loop is not self.loop or loop.done or loop.closed:
             return
         session = loop.session
         self.say(loop, session.handle(ClientTick(self.now)))
@@ -389,6 +393,8 @@ class Cluster:
         assert epoch is not None
         if (loop.epoch, loop.cursor) != (epoch, number) and (loop.epoch == epoch or number > self.seen[epoch]):
             raise Lost(f"epoch {epoch}: element {number} came, {loop.cursor} was next, {self.seen} were seen")
+        if number < loop.least.get(epoch, 0):
+            raise Lost(f"epoch {epoch}: element {number} came again, {loop.least} were acknowledged in earlier lives")
         if parcel.error is not None:
             value: Any = in_short(parcel.error)
         else:
@@ -420,11 +426,13 @@ class Cluster:
     def trouble(self) -> None:
         """A tenth of a second of bad luck; in the end it clears up, so that no progress is an error."""
         if self.now > self.calm_after_s:
-            self.faults = replace(self.faults, server_crashes=0, worker_crashes=0, worker_stops=0, client_crashes=0)
+            self.faults = self.faults.calm
         if self.server is not None and self.random.random() < self.faults.server_crashes / 10:
             self.crash_server()
-        if self.random.random() < self.faults.client_crashes / 10:
+        if self.random.random() < self.faults.client_crashes / 10 and not self.loop.closed:
             self.crash_client()
+        if self.faults.client_cuts and self.random.random() < self.faults.client_cuts / 10:
+            self.loop.cut_until = self.now + self.random.uniform(0.0, CUT_S)
         for name in list(self.workers):
             if self.random.random() < self.faults.worker_crashes / 10:
                 self.crash_worker(name)

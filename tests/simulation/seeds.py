@@ -18,8 +18,9 @@ from time import monotonic
 from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset
 
-from .cluster import Cluster, Faults
+from .cluster import Cluster
 from .graphs import graphs
+from .weather import Faults
 
 __all__ = ["LEAST", "Tally", "cluster", "run"]
 
@@ -43,12 +44,15 @@ class Tally:
     seeds: int = 0
     crashes: int = 0
     recoveries: int = 0  #: Checkpoints whose held elements were computed again.
+    parked: int = 0  #: Runs that were stopped because their client was gone.
+    compactions: int = 0
 
 
 def cluster(seed: int, choice: Sequence[Dataset]) -> Cluster:
     """A cluster that runs one of these pipelines; all else is drawn from the seed too."""
     draw = random.Random(seed)
-    echo = random.Random(~seed).choice([0, 0, 0.1])
+    other = random.Random(~seed)  # so that a seed still draws what it did before this was drawn
+    echo = other.choice([0, 0, 0.1])
     faults = Faults(
         echo=echo,
         drop=draw.choice([0, 0.05, 0.15]),
@@ -58,6 +62,9 @@ def cluster(seed: int, choice: Sequence[Dataset]) -> Cluster:
         worker_crashes=draw.choice([0, 0.3]),
         worker_stops=draw.choice([0, 0.1]),
         client_crashes=draw.choice([0, 0.2]),
+        client_away_s=other.choice([0, 0, 6.0]),
+        client_cuts=other.choice([0, 0, 0.1]),
+        compactions=other.choice([0, 0.02, 0.2]),
     )
     limits = Limits(
         budget_bytes=draw.choice([1, 200, 1 << 20]),
@@ -95,6 +102,8 @@ def run(seeds: Sequence[int], choice: Sequence[Dataset]) -> Tally:
         tally.seeds += 1
         tally.crashes += done.crashes
         tally.recoveries += done.recoveries
+        tally.parked += done.parked
+        tally.compactions += done.disk.compactions
     return tally
 
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from headrace.broker.book import Checkpointed
+from headrace.broker.book import Acknowledged, Book, Checkpointed, Fact
 from headrace.broker.lanes import Lane, LaneStream
 from headrace.broker.machine import Broker
 from headrace.broker.run import Limits, Run
 from headrace.client.machine import ClientSession
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.work import Piece
+from headrace.server import Action, Event, Journal, Server
 
-from .cluster import Cluster, Faults, Lost
+from .cluster import Cluster
+from .weather import Faults, Lost
 
 #: How many seeds are tried at most, and how many must go wrong.
 TRIED, WRONG = 40, 3
@@ -109,6 +111,24 @@ def acknowledging_on_prefetch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ClientSession, "_done", lambda self: self.received)
 
 
+def no_journal_before_what_follows(patch: pytest.MonkeyPatch) -> None:
+    handle = Server.handle
+
+    def late(server: Server, event: Event) -> list[Action]:
+        return sorted(handle(server, event), key=lambda action: isinstance(action, Journal))
+
+    patch.setattr(Server, "handle", late)
+
+
+def no_acknowledgements_after_compaction(patch: pytest.MonkeyPatch) -> None:
+    facts = Book.facts
+
+    def fewer(book: Book) -> list[Fact]:
+        return [fact for fact in facts(book) if not isinstance(fact, Acknowledged)]
+
+    patch.setattr(Book, "facts", fewer)
+
+
 ABLATIONS = {
     "deduplication": Ablation(take_away=no_deduplication, pipeline="flat", faults=Faults(double=0.1)),
     "the session check": Ablation(
@@ -134,6 +154,14 @@ ABLATIONS = {
         pipeline="many files",
         faults=Faults(echo=0.5, server_crashes=0.5),
         limits=replace(OFTEN, rows_each=24),
+    ),
+    "journaling before what follows is said": Ablation(
+        take_away=no_journal_before_what_follows, pipeline="flat", faults=Faults(server_crashes=0.5)
+    ),
+    "acknowledgements in a compacted journal": Ablation(
+        take_away=no_acknowledgements_after_compaction,
+        pipeline="flat",
+        faults=Faults(server_crashes=1.0, client_crashes=1.0, compactions=0.1),
     ),
     "acknowledging what the loop took": Ablation(
         take_away=acknowledging_on_prefetch, pipeline="flat", faults=Faults(client_crashes=1.0), window=6

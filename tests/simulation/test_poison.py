@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from headrace.broker.run import Limits
+from headrace.coordinator.machine import Coordinator, Record
+from headrace.coordinator.strikes import Cleared, Fact, Strikes
 from headrace.pipeline.dataset import Dataset, Options
 from headrace.pipeline.errors import PoisonError
 
-from .cluster import Cluster, Faults
+from .cluster import Cluster
+from .weather import Faults, Lost
 
 DEADLY = frozenset({7, 23})
 
@@ -30,6 +33,48 @@ def test_in_calm_weather_an_element_kills_three_workers_and_no_more() -> None:
     cluster = Cluster(1, DATASET, limits=LIMITS, deadly=DEADLY, epochs=2).run()
     assert cluster.killings == 3 * len(DEADLY) * 2
     cluster.settle()
+
+
+#: So many deaths must be enough for an element, whatever happens to the server in between: the disk counts them.
+RESTARTS = Faults(server_crashes=1.0, compactions=0.2, client_crashes=0.2)
+
+
+def run(seed: int) -> Cluster:
+    return Cluster(seed, DATASET, faults=RESTARTS, limits=LIMITS, workers=3, deadly=DEADLY).run()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_element_costs_a_fourth_worker_however_often_the_server_restarts(seed: int) -> None:
+    cluster = run(seed)
+    assert cluster.incarnation > 3, "hardly a restart"
+    assert sum(count == 3 for count in cluster.disk.struck.values()) == len(DEADLY), "in the last epoch"
+    cluster.settle()
+
+
+def forgetting_in_compaction(strikes: Strikes) -> list[Fact]:
+    return []
+
+
+def forgetting_at_once(coordinator: Coordinator, fact: Fact) -> Record:
+    coordinator.strikes.apply(fact)
+    return Record(Cleared(0, None))  # something else is journaled in its place
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "forgetful"),
+    [(Strikes, "facts", forgetting_in_compaction), (Coordinator, "_record", forgetting_at_once)],
+)
+def test_where_strikes_do_not_survive_the_server_elements_go_on_killing(
+    monkeypatch: pytest.MonkeyPatch, kind: type, name: str, forgetful: Any
+) -> None:
+    monkeypatch.setattr(kind, name, forgetful)
+    wrong = 0
+    for seed in range(20):
+        try:
+            run(seed)
+        except Lost:
+            wrong += 1
+    assert wrong >= 3
 
 
 @pytest.mark.parametrize("seed", range(12))

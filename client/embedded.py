@@ -27,6 +27,7 @@ def serve(
     lease_s: float = 30.0,
     budget_bytes: int = 256 << 20,
     split_bytes: int = 8 << 20,
+    slabs: bool = True,
 ) -> Service:
     """Start a server and workers on this machine; they end with the service, or with this process.
 
@@ -38,6 +39,7 @@ def serve(
             Then its work goes to another; a record on which that happens three times is a PoisonError.
         budget_bytes: for what workers have computed and nobody has consumed.
         split_bytes: of a file that are one worker's share at a time.
+        slabs: whether blocks and batches go through shared memory, where the system has it, and not through sockets.
 
     Raises:
         ServiceError: the server does not start.
@@ -61,7 +63,8 @@ def serve(
     folder = make_run_directory()
     options = {"workers": workers, "lease-s": lease_s, "heartbeat-s": min(1.0, lease_s / 4)}
     options |= {"budget-bytes": budget_bytes, "split-bytes": split_bytes}
-    process = Process(folder, [f"--{name}={value}" for name, value in options.items()])
+    switches = [] if slabs else ["--no-slabs"]
+    process = Process(folder, [*(f"--{name}={value}" for name, value in options.items()), *switches])
     try:
         process.await_ready()
     except BaseException:  # also Ctrl-C

@@ -96,6 +96,9 @@ class WorkerService:
                 self._compute(split)
             elif self.session.parked:
                 self.session.parked_s += monotonic() - started
+            elif not self.session.held:
+                for say in self.memory.rest():
+                    self._send(say)
         self._send(Bye())
 
     def _hear(self, frames: Sequence[Any]) -> None:
@@ -107,12 +110,12 @@ class WorkerService:
         if isinstance(message, Refused):
             print(f"headrace {self.config.name}: refused: {from_data(message.error)}", file=sys.stderr)
             self.stopping = True
-        heard, buffers, answers = self.memory.received(message, buffers)
+        heard, content, answers = self.memory.received(message, buffers)
         for answer in answers:
             self._send(answer)
         if heard is not None:
-            for known in self.fetching.hear(heard, buffers):
-                self._heard(known, buffers)
+            for known in self.fetching.hear(heard, content):
+                self._heard(known, content)
 
     def _heard(self, message: Message, buffers: Sequence[Any]) -> None:
         for action in self.session.handle(Received(message)):

@@ -84,16 +84,16 @@ class _Run:
             except StopIteration:
                 break
             except BaseException as error:
-                yield from self._flush()
+                yield from self._flush(self.at)
                 yield self.failure(error)
                 return
             at, self.at = self.at, self.at + 1
             if self._wanted(at):
                 yield from self._take(value, at)
             if self._full():
-                yield from self._flush()
+                yield from self._flush(self.at)
             del value
-        yield from self._flush()
+        yield from self._flush(self.at)
 
     def tell(self) -> None:
         """Say that the next element is being made, and refuse to make one that cost workers before."""
@@ -118,11 +118,11 @@ class _Run:
         try:
             components, structure = self._element(value)
         except HeadraceError as error:
-            yield from self._flush()
+            yield from self._flush(at)
             yield failed(place(error, self.leaf.function.name, f"element {at:,}"), at + 1)
             return
         if not self.builder.add(components, structure):
-            yield from self._flush()
+            yield from self._flush(at)
             self.builder.add(components, structure)
         self.offsets.append(at)
 
@@ -143,12 +143,11 @@ class _Run:
             return True
         return time.monotonic() - self.since >= self.appetite.seconds
 
-    def _flush(self) -> Iterator[Chunk]:
-        """What was collected; where there is nothing, that time passed."""
-        position = max(self.at, self.work.start)
+    def _flush(self, end: int) -> Iterator[Chunk]:
+        """What was collected before a position; where there is nothing, that time passed."""
+        end = max(end, self.work.start)
         if self.offsets:
-            first = np.array(self.offsets, np.int64)
-            yield Chunk(self.builder.build(), first, max(position, self.offsets[-1] + 1))
+            yield Chunk(self.builder.build(), np.array(self.offsets, np.int64), end)
         else:
-            yield nothing(position)
+            yield nothing(end)
         self.offsets, self.since = [], time.monotonic()

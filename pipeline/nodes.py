@@ -174,7 +174,7 @@ class FlatMap(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interleave(Node):
-    """The elements of the datasets that a function makes: `cycle` datasets in turn, `block` elements of each at a time."""
+    """The elements of datasets that a function makes: `cycle` datasets in turn, `block` elements of each at a time."""
 
     source: Node
     function: UserFunction

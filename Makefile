@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+ADAPTERS ?= .venv-adapters
+# Linux has plain wheels with CUDA, of gigabytes, and others without; macOS has one kind.
+TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check bench format
+.PHONY: help demo test test-adapters coverage check bench format
 
 help: ## What there is to run.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +23,16 @@ demo: $(VENV)/ready ## The main job: real photographs, a server, two workers, th
 
 test: $(VENV)/ready ## Every test but those marked slow.
 	$(BIN)/python -m pytest -m "not slow"
+
+$(ADAPTERS)/ready: pyproject.toml
+	$(PYTHON) -m venv $(ADAPTERS)
+	$(ADAPTERS)/bin/python -m pip install --quiet --upgrade pip
+	$(ADAPTERS)/bin/python -m pip install --quiet --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu '$(TORCH)'
+	$(ADAPTERS)/bin/python -m pip install --quiet --editable '.[demo,jax,test]'
+	@touch $@
+
+test-adapters: $(ADAPTERS)/ready ## The PyTorch and JAX adapters and their examples, with the real frameworks on the CPU.
+	$(ADAPTERS)/bin/python -m pytest tests/adapters headrace/torch.py headrace/jax.py
 
 coverage: $(VENV)/ready ## The tests again, and which branches they took.
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term-missing:skip-covered

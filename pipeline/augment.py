@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,9 @@ def random_crop(image: NDArray[Number], size: Sequence[int], rng: np.random.Gene
     image = np.asarray(image)
     lengths = _lengths(size, image.shape)
     firsts = rng.integers(0, np.subtract(image.shape, lengths), endpoint=True)
-    part = tuple(slice(first, first + length) for first, length in zip(firsts.tolist(), lengths, strict=True))
+    part: tuple[Any, ...] = tuple(
+        slice(first, first + length) for first, length in zip(firsts.tolist(), lengths, strict=True)
+    )
     return np.asarray(image[(*part, ...)], order="C")
 
 

@@ -31,7 +31,7 @@ class Fetch:
         return self.source[int(index)]
 
     def __repr__(self) -> str:
-        return f"from_indexable({type(self.source).__qualname__})"
+        return f"from_indexable({type(self.source).__name__})"
 
 
 def items(source: Any) -> Items:
@@ -40,7 +40,7 @@ def items(source: Any) -> Items:
     Raises:
         InvalidArgumentError: an object that cannot be indexed, or has no length.
     """
-    kind = type(source).__qualname__
+    kind = type(source).__name__
     if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
         raise InvalidArgumentError(
             f"from_indexable needs an object with __getitem__ and __len__, not {kind}: from_generator takes what can "

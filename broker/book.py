@@ -119,6 +119,10 @@ class Book:
             case Counted(last):
                 self.last = max(last, self.last)
 
+    def leftovers(self) -> list[Fact]:
+        """The ends of jobs that were never opened: in a server's next life whoever wants them registers anew."""
+        return [Closed(number) for number, entry in self.jobs.items() if entry.epoch < 0]
+
     def facts(self) -> list[Fact]:
         """The fewest facts that rebuild this book."""
         found = [fact for number in sorted(self.jobs) for fact in self.jobs[number].facts()]

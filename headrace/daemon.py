@@ -38,6 +38,7 @@ from .server import (
     Examine,
     Finish,
     From,
+    Gone,
     Journal,
     Look,
     Report,
@@ -172,6 +173,9 @@ class Daemon:
         if now - self.ticked >= self.config.tick_s:
             self.ticked = now
             self._do(Tick(now))
+        if self.journal is not None and self.journal.overgrown:
+            # Not while actions are done: the memory holds facts that are still to be written.
+            self.journal.compact(self.server.memory.facts())
         if now - self.shown >= SHOW_S and self.show is not None:
             self.shown = now
             self.show(self._status())
@@ -202,15 +206,13 @@ class Daemon:
         """To disk, where something outlives us: an embedded server's journal would not outlive what it serves."""
         if self.journal is not None:
             self.journal.write(fact)
-            if self.journal.overgrown:
-                self.journal.compact(self.server.memory.facts())
         if isinstance(fact, Closed):
             self.depot.keep(entry.graph for entry in self.server.broker.book.jobs.values())
 
     def _send(self, peer: str, message: Message, buffers: Sequence[Any] = ()) -> None:
         # A peer that is gone, or does not read: a worker loses its leases; a client asks again when it is back.
-        if not self.peers.send(peer, message, buffers) and peer in self.server.coordinator.workers:
-            self._do(Dead(peer))
+        if not self.peers.send(peer, message, buffers):
+            self._do(Gone(peer))
 
     def _status(self) -> dict[str, Any]:
         return status_of(self.server) | {
@@ -253,6 +255,16 @@ def resident_bytes() -> int | None:
         return None
 
 
+def remembered(journal: DiskJournal) -> Memory:
+    """What was so in the server's last life, less what nobody will come back for."""
+    memory = Memory.of(journal.replay())
+    for fact in memory.book.leftovers():
+        memory.apply(fact)
+        journal.write(fact)
+    journal.commit()
+    return memory
+
+
 def run(config: DaemonConfig) -> None:
     """Serve until the starter is gone or says stop.
 
@@ -270,7 +282,7 @@ def run(config: DaemonConfig) -> None:
     blobs = (config.state or config.folder) / "blobs"
     blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
     journal = DiskJournal.open(config.state / "journal.sqlite") if config.state is not None else None
-    memory = Memory.of(journal.replay()) if journal is not None else None
+    memory = remembered(journal) if journal is not None else None
     server = Server.new(
         # An embedded server's next life shares nothing with this one: its number need not grow.
         journal.incarnation() if journal is not None else int.from_bytes(os.urandom(3), "little") + 1,
@@ -279,6 +291,7 @@ def run(config: DaemonConfig) -> None:
         limits=Limits(budget_bytes=config.budget_bytes, look_ahead=2 + 3 * max(1, config.workers)),
         lease_s=config.lease_s,
         heartbeat_s=config.heartbeat_s,
+        idle_s=config.idle_s,
     )
     launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
     slabs = ServerMemory(PLACED_EACH * config.budget_bytes, config.budget_bytes, enabled=config.slabs)

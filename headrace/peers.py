@@ -109,7 +109,7 @@ class Peers:
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
-            del self.known[peer]
+            # Not forgotten: it may be back without a word, and is looked for now and then.
             self.memory.forget(peer)
             return False
         return True

@@ -50,6 +50,12 @@ def test_numbers_of_closed_jobs_are_not_used_again() -> None:
     assert (book.jobs, book.numbers, book.last) == ({}, {}, 1)
 
 
+def test_jobs_that_nobody_ever_opened_end_with_the_server_that_knew_them() -> None:
+    book = book_of(MADE, OPENED, JobMade(2, "other", b"graph", 5))
+    assert book.leftovers() == [Closed(2)]
+    assert book_of(*book.facts(), *book.leftovers()).jobs.keys() == {1}
+
+
 steps = st.lists(
     st.tuples(st.sampled_from(["make", "open", "acknowledge", "checkpoint", "close"]), st.integers(0, 9)), max_size=30
 )

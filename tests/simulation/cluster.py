@@ -204,7 +204,7 @@ class Cluster:
         self.server = self.new_server(
             self.incarnation,
             lambda data: self.graph,
-            self.disk.read(),
+            self.disk.next_life(),
             self.limits,
             lease_s=2.0,
             heartbeat_s=0.5,

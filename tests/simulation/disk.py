@@ -48,8 +48,14 @@ class Disk:
         self.compactions += 1
 
     def read(self) -> Memory:
-        """What the next server begins with."""
+        """What the facts say."""
         return Memory.of(map(from_bytes, self.facts))
+
+    def next_life(self) -> Memory:
+        """What the next server begins with."""
+        self.pending += self.known.book.leftovers()
+        self.commit()
+        return self.read()
 
     def _note(self, fact: Fact) -> None:
         match fact:

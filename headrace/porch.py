@@ -16,8 +16,8 @@ import zmq
 
 __all__ = ["ROOM", "Porch"]
 
-#: Connections that may wait. Each holds at most a chunk of memory (`pipeline.chunks`), so that this makes 32 MiB.
-ROOM = 128
+#: Connections that may wait. Each holds at most a chunk of memory (`pipeline.chunks`), which makes 24 MiB.
+ROOM = 96
 
 
 class Porch:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from .keys import ROLES, is_key
+from .keys import ROLES, is_key, is_name
 
 __all__ = ["Authorized", "User"]
 
@@ -127,6 +127,8 @@ def _trouble(words: list[str], known: dict[str, User]) -> str | None:
         return "it does not begin with a public key of 40 characters"
     if len(words) < 3:
         return "it is not <public key> <role[,role]> <name>"
+    if not is_name(words[2]):
+        return f"{words[2]!r} cannot name a key: take letters, digits, '.', '_', '-', '@'"
     if unknown := sorted(set(words[1].split(",")) - set(ROLES)):
         return f"there is no role {unknown[0]!r}; there are {', '.join(ROLES)}"
     return f"the key stands there already, as {known[words[0]].name!r}" if words[0] in known else None

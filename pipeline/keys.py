@@ -30,6 +30,7 @@ __all__ = [
     "Lock",
     "ServerLock",
     "is_key",
+    "is_name",
     "keys_folder",
     "make_client_key",
     "make_server_key",
@@ -45,7 +46,7 @@ SERVER, AUTHORIZED = "server.key", "authorized_keys"
 DOMAIN = b"headrace"
 
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
-_NAME = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z._-]{0,63}")
+_NAME = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z._@-]{0,63}")
 #: No key file of ours is longer than this, in bytes.
 _LONGEST = 4096
 _Socket: TypeAlias = "zmq.Socket[bytes]"
@@ -101,6 +102,15 @@ def is_key(text: str) -> bool:
     return _Z85.fullmatch(text) is not None
 
 
+def is_name(text: str) -> bool:
+    """Whether a key can have this name: letters, digits, `.`, `_`, `-` and `@`, at most 64.
+
+    >>> is_name("worker-1"), is_name("../worker")
+    (True, False)
+    """
+    return _NAME.fullmatch(text) is not None
+
+
 def make_server_key(folder: Path) -> Path:
     """Make the key of a server, and an empty list of those whom it lets in where there is none.
 
@@ -126,8 +136,10 @@ def make_client_key(folder: Path, name: str, roles: Iterable[str]) -> Path:
         FileError: there is one of that name already, or the server has no key yet, or the folder is not private.
     """
     roles = tuple(dict.fromkeys(roles))
-    if not _NAME.fullmatch(name) or f"{name}.key" == SERVER:
-        raise InvalidArgumentError(f"{name!r} cannot name a key: take letters, digits, '.', '_' and '-', not 'server'")
+    if not is_name(name) or f"{name}.key" == SERVER:
+        raise InvalidArgumentError(
+            f"{name!r} cannot name a key: take letters, digits, '.', '_', '-', '@', not 'server'"
+        )
     if not roles or not set(roles) <= set(ROLES):
         raise InvalidArgumentError(f"the roles of a key are some of {', '.join(ROLES)}, not {', '.join(roles)!r}")
     server = read_server_key(folder)

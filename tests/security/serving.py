@@ -73,7 +73,12 @@ def main(keys: str) -> None:
     """Serve until the standard input ends."""
     serving = Serving(None if keys == "-" else Path(keys))
     print(serving.address, flush=True)
-    threading.Thread(target=lambda: (sys.stdin.read(), serving.ended.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        serving.ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     serving.loop()
     serving.close()
 

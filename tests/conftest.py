@@ -12,6 +12,8 @@ import pytest
 import headrace as hr
 from headrace import Dataset
 
+from .daemons import Daemon
+
 #: From a dataset and a number of epochs to all elements of each of the first epochs.
 Run: TypeAlias = Callable[..., list[list[Any]]]
 
@@ -28,12 +30,21 @@ def service() -> Iterator[hr.Service]:
         yield service
 
 
-@pytest.fixture(params=["in process", "service"])
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[hr.Service]:
+    """A service of a server that runs by itself, over TCP, with two workers that joined it; one for all tests."""
+    with Daemon(("--workers=0",), tcp=True) as daemon:
+        daemon.join(workers=2)
+        with daemon.connect() as service:
+            yield service
+
+
+@pytest.fixture(params=["in process", "service", "daemon"])
 def run(request: pytest.FixtureRequest) -> Run:
     """`run(dataset, epochs=1)`: all elements of the first epochs, one list an epoch."""
     if request.param == "in process":
         return in_process
-    service: hr.Service = request.getfixturevalue("service")
+    service: hr.Service = request.getfixturevalue(request.param)
 
     def served(dataset: Dataset, epochs: int = 1) -> list[list[Any]]:
         with service.iterate(dataset) as iterator:

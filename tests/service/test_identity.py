@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 import headrace as hr
+
+from ..daemons import Daemon
 
 Same = Callable[[Any, Any], None]
 
@@ -19,11 +22,34 @@ FEATURES = {"image": hr.io.FixedLenFeature((), bytes), "label": hr.io.FixedLenFe
 EPOCHS = 2
 
 
-@pytest.fixture(scope="module", params=[1, 2, 4], ids="{} workers".format)
+#: From a name to a service that cuts files every few records, and to what has to be ended with it.
+WAYS: dict[str, Callable[[ExitStack], hr.Service]] = {
+    "1 worker": lambda ends: ends.enter_context(hr.serve(workers=1, split_bytes=20_000)),
+    "2 workers": lambda ends: ends.enter_context(hr.serve(workers=2, split_bytes=20_000)),
+    "4 workers": lambda ends: ends.enter_context(hr.serve(workers=4, split_bytes=20_000)),
+    "frames only": lambda ends: ends.enter_context(hr.serve(workers=2, split_bytes=20_000, slabs=False)),
+    "daemon": lambda ends: of_daemon(ends, Daemon(("--workers=2", "--split=20000"))),
+    "daemon, frames only": lambda ends: of_daemon(ends, Daemon(("--workers=2", "--split=20000", "--no-slabs"))),
+    "daemon, TCP": lambda ends: of_daemon(ends, Daemon(("--workers=1", "--split=20000"), tcp=True), joined=2),
+    "daemon, TCP, frames only": lambda ends: of_daemon(
+        ends, Daemon(("--workers=0", "--split=20000", "--no-slabs"), tcp=True), joined=1
+    ),
+}
+
+
+def of_daemon(ends: ExitStack, daemon: Daemon, joined: int = 0) -> hr.Service:
+    """A service of a server that runs by itself, with workers that joined it from elsewhere."""
+    ends.enter_context(daemon)
+    if joined:
+        daemon.join(joined)
+    return ends.enter_context(daemon.connect())
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def cutting(request: pytest.FixtureRequest) -> Iterator[hr.Service]:
     """A service that cuts files every few records."""
-    with hr.serve(workers=request.param, split_bytes=20_000) as service:
-        yield service
+    with ExitStack() as ends:
+        yield WAYS[request.param](ends)
 
 
 @pytest.fixture(scope="module")

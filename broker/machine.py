@@ -143,6 +143,7 @@ class Broker:
     now: float = 0.0
     splits: count[int] = field(default_factory=count)
     runs: dict[int, Run] = field(default_factory=dict)
+    workers: int = 0  #: That are there.
     sent: int = 0  #: Elements handed to clients, those sent again included.
     conversations: dict[int, Conversation] = field(default_factory=dict)
 
@@ -328,7 +329,7 @@ class Broker:
                     Ended(talk.session, run.outbox.produced, run.checksum, run.ledger.to_data(run.outbox.produced)),
                 )
         if not run.ended:
-            run.look_ahead()
+            run.look_ahead(self.workers)
         granted = list(run.credit(self.now))
         for order in run.orders:
             yield Ask(order)

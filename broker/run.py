@@ -33,7 +33,8 @@ class Limits:
 
     budget_bytes: int = 256 << 20  #: For what has arrived, or may, and is not consumed.
     window_bytes: int = 8 << 20  #: Credit of one split at a time.
-    look_ahead: int = 8  #: Splits of one segment that are leased out at once.
+    look_ahead: int = 8  #: Splits of one segment that are leased out at once,
+    look_ahead_each: int = 0  #: and so many more for each worker that is there.
     rows_each: int = 4096  #: Rows of a leaf in memory that make one split, at most.
     splits_least: int = 16  #: Into so many splits a leaf in memory is cut, where it has the rows.
     parcel_bytes: int = 1 << 20  #: Small elements are delivered together, up to about this.
@@ -112,7 +113,7 @@ class Run:
             folder=self.folder,
             allocate=self.allocate,
             top=top_of(self.graph),
-            eager=self.limits.look_ahead,
+            eager=self.limits.look_ahead + 4 * self.limits.look_ahead_each,
         )
 
     def _stream(self, feed: Feed | RecoveryFeed, depth: int) -> LaneStream:
@@ -243,9 +244,10 @@ class Run:
             self.outbox.sent = self.outbox.produced
             self.outbox.acknowledge(parcel.next)
 
-    def look_ahead(self) -> None:
-        """Open lanes ahead of consumption, the most downstream segments first."""
+    def look_ahead(self, workers: int) -> None:
+        """Open lanes ahead of consumption, enough for so many workers, the most downstream segments first."""
         for stream in sorted(self.streams, key=lambda each: -each.depth):
+            stream.look_ahead = self.limits.look_ahead + self.limits.look_ahead_each * workers
             stream.extend()
 
     def credit(self, now: float) -> Iterator[tuple[str, Credit]]:

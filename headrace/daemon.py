@@ -206,7 +206,8 @@ class Daemon:
         """To disk, where something outlives us: an embedded server's journal would not outlive what it serves."""
         if self.journal is not None:
             self.journal.write(fact)
-        if isinstance(fact, Closed):
+        # In an embedded server's folder its client puts things itself, before it registers them.
+        if isinstance(fact, Closed) and self.config.state is not None:
             self.depot.keep(entry.graph for entry in self.server.broker.book.jobs.values())
 
     def _send(self, peer: str, message: Message, buffers: Sequence[Any] = ()) -> None:
@@ -288,7 +289,7 @@ def run(config: DaemonConfig) -> None:
         journal.incarnation() if journal is not None else int.from_bytes(os.urandom(3), "little") + 1,
         decode_outline,
         memory,
-        limits=Limits(budget_bytes=config.budget_bytes, look_ahead=2 + 3 * max(1, config.workers)),
+        limits=Limits(budget_bytes=config.budget_bytes, look_ahead=2, look_ahead_each=3),
         lease_s=config.lease_s,
         heartbeat_s=config.heartbeat_s,
         idle_s=config.idle_s,

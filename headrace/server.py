@@ -239,6 +239,7 @@ class Server:
 
     def handle(self, event: Event) -> list[Action]:
         """What to do about an event."""
+        self.broker.workers = len(self.coordinator.workers)
         actions = list(self._react(event))
         while self.orders:
             actions += self._order(self.orders.popleft())

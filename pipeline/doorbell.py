@@ -51,6 +51,7 @@ class Doorbell:
         self._last = 0  #: The last event, but for those that only say that the next attempt comes.
         self._verdict: str | None = f"unreachable: {address} has not answered yet"
         self._final = False
+        self._broken = 0  # handshakes in a row that were broken off
 
     def verdict(self) -> str | None:
         """None once we are in; else why not, beginning with "refused: " or "unreachable: "."""
@@ -77,7 +78,7 @@ class Doorbell:
 
     def _hear(self, event: int, value: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self._verdict, self._final = None, False
+            self._verdict, self._final, self._broken = None, False, 0
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             self._give_up(self._not_in_list())
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
@@ -121,9 +122,12 @@ class Doorbell:
     def _broken_off(self, value: int) -> str:
         if self._address.startswith("ipc:") or value in (errno.EAGAIN, errno.ETIMEDOUT):
             return f"unreachable: what listens at {self._address} does not answer as a headrace server does"
+        self._broken += 1
+        if self._broken == 1:  # a server that just ends does so, too
+            return f"unreachable: the server at {self._address} ended the connection"
         if self._lock is None:
             return f"refused: {self._no_key()}; or it is no headrace server"
         return (
             f"refused: the server at {self._address} has another key than the one in {self._lock.path or 'this file'}, "
-            "or cannot read its list of keys just now"
+            "or none; or it cannot read its list of keys just now"
         )

@@ -35,11 +35,11 @@ class Knocking:
         self.bell = Doorbell(self.socket, address, lock)
         self.socket.connect(address)
 
-    def verdict(self, beginning: str = "", within_s: float = 15.0) -> str | None:
-        """What became of it, once that is known, or begins so."""
+    def verdict(self, holds: str = "", within_s: float = 15.0) -> str | None:
+        """What became of it, once that is known, or holds these words, or we are in."""
         until = monotonic() + within_s
         while (found := self.bell.verdict()) is not None and (
-            found.endswith("has not answered yet") or not found.startswith(beginning)
+            found.endswith("has not answered yet") or holds not in found
         ):
             assert self.bell.socket.poll(max(0, int(1000 * (until - monotonic())))), f"nothing new after {found!r}"
         return found

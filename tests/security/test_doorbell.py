@@ -95,13 +95,13 @@ def test_a_server_that_goes_is_said(knock: Knock, socket_of: SocketOf) -> None:
 
 def test_a_server_without_keys_is_not_talked_to_with_one(serve: Serve, knock: Knock, new_key: NewKey) -> None:
     peer = knock(serve(None).address, new_key("ann", "client"))
-    assert "has no keys: that server was started as insecure" in (peer.verdict("refused: ") or "")
+    assert peer.verdict("has no keys: that server was started as insecure") is not None
     assert peer.bell.final
 
 
 def test_who_has_no_key_is_told_how_to_make_one(serve: Serve, knock: Knock, keys: Path) -> None:
     peer = knock(serve(keys).address)
-    assert "`headrace keys NAME`" in (peer.verdict("refused: ") or "")
+    assert (peer.verdict("`headrace keys NAME`") or "").startswith("refused: ")
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,9 @@ def test_a_server_with_another_key_is_not_talked_to(
     (tmp_path / "other" / AUTHORIZED).write_text((keys / AUTHORIZED).read_text())
     other = serve(tmp_path / "other")
     peer = knock(other.address, ann)
-    assert (peer.verdict("refused: ") or "").startswith(f"refused: the server at {other.address}")
-    assert f"has another key than the one in {ann.path}" in (peer.bell.verdict() or "")
+    assert (peer.verdict("refused: ") or "").startswith(
+        f"refused: the server at {other.address} has another key than the one in {ann.path}"
+    )
     assert peer.ask(0.2) is None
 
 
@@ -115,7 +116,7 @@ def test_without_a_list_nobody_comes_in_and_once_it_is_back_those_who_waited_do(
     serving, ann = serve(keys), new_key("ann", "client")
     (keys / AUTHORIZED).rename(tmp_path / "away")
     peer = knock(serving.address, ann)
-    assert "or cannot read its list of keys just now" in (peer.verdict("refused: ") or "")
+    assert (peer.verdict() or "").startswith("unreachable: ")
     assert not peer.bell.final
     (tmp_path / "away").rename(keys / AUTHORIZED)
     assert peer.ask(20) == b"ann"

@@ -13,10 +13,14 @@ import pytest
 from headrace.pipeline.blocks import Block
 from headrace.pipeline.errors import InvalidArgumentError, MalformedMessage
 from headrace.pipeline.operators.batch import BatchOperator
-from headrace.pipeline.operators.counting import RepeatOperator, SkipOperator, TakeOperator
+from headrace.pipeline.operators.concatenate import ConcatenateOperator
+from headrace.pipeline.operators.counting import RepeatOperator, ShardOperator, SkipOperator, TakeOperator
+from headrace.pipeline.operators.enumerate import EnumerateOperator
 from headrace.pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from headrace.pipeline.operators.shuffle import ShuffleOperator
+from headrace.pipeline.operators.zip import ZipOperator
 from headrace.pipeline.store import Handles, Store
+from headrace.pipeline.structure import Structure
 from headrace.pipeline.work import identities
 
 Make: TypeAlias = Callable[[Operator, Store], Operator]
@@ -61,6 +65,7 @@ class Source(Operator):
         self.at, self.paused = state["at"], state["paused"]
 
 
+PAIR = Structure("tuple", (), (Structure(), Structure()))
 MAKES: dict[str, Make] = {
     "shuffle": lambda source, store: ShuffleOperator(source, store, 8, 5, 1 << 30, 8),
     "large shuffle": lambda source, store: ShuffleOperator(source, store, 100, 5, 1 << 30, 100),
@@ -69,6 +74,11 @@ MAKES: dict[str, Make] = {
     "take": lambda source, store: TakeOperator(source, store, 11),
     "skip": lambda source, store: SkipOperator(source, store, 11),
     "take of a shuffle": lambda source, store: TakeOperator(MAKES["shuffle"](source, store), store, 9),
+    "shard": lambda source, store: ShardOperator(source, store, 4, 2),
+    "enumerate": lambda source, store: EnumerateOperator(source, store, 100),
+    "zip": lambda source, store: ZipOperator([source, Source(store, 25, portion=4)], store, PAIR),
+    "zip behind": lambda source, store: ZipOperator([Source(store, 40, 3, (7, 9), portion=5), source], store, PAIR),
+    "concatenate": lambda source, store: ConcatenateOperator(lambda i: (source, Source(store, 5, 2))[i], 2),
     "batch of a shuffle": lambda source, store: BatchOperator(MAKES["shuffle"](source, store), store, 4, False),
     "skip of a take": lambda source, store: SkipOperator(TakeOperator(source, store, 20), store, 5),
 }
@@ -82,7 +92,7 @@ def step(operator: Operator, store: Store, limit: int) -> list[Any]:
     if isinstance(got, Signal):
         return [None] if got is Signal.END else []
     assert 1 <= len(got) <= limit
-    values = [each.tolist() for each in store.gather(got)]
+    values = [tuple(map(int, each)) if isinstance(each, tuple) else each.tolist() for each in store.gather(got)]
     store.release(got)
     return values
 

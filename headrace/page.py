@@ -149,7 +149,9 @@ def _app(watch: Watch) -> Starlette:
         return JSONResponse(found, 200 if found["healthy"] else 503)
 
     routes = {"/": show, "/style.css": style, "/metrics": count, "/healthz": health}
-    return Starlette(routes=[Route(path, to, methods=["GET"]) for path, to in routes.items()])
+    app = Starlette(routes=[Route(path, to, methods=["GET"]) for path, to in routes.items()])
+    app.router.redirect_slashes = False  # a path is there or it is not
+    return app
 
 
 class _Hosts:

@@ -41,9 +41,10 @@ def dataset_in(target: str) -> Dataset:
 def _imported(file: Path) -> ModuleType:
     if not file.is_file():
         raise NotFoundError(str(file), "there is no such file")
-    # A script that is called like a module that others import must not take that one's place.
-    taken = file.stem in sys.modules or file.stem in sys.stdlib_module_names
-    name = f"headrace_script_{file.stem}" if taken or not file.stem.isidentifier() else file.stem
+    if file.stem in sys.stdlib_module_names:  # its folder is on the path, and it would be found in that one's place
+        raise InvalidArgumentError(f"{file} is called like a module of Python's own: give it another name")
+    free = file.stem.isidentifier() and file.stem not in sys.modules
+    name = file.stem if free else f"headrace_script_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file.absolute())
     assert spec is not None, "a file that ends in .py has a loader"
     assert spec.loader is not None, "a file that ends in .py has a loader"

@@ -49,7 +49,7 @@ def headrace(environment: dict[str, str]) -> Headrace:
     """`headrace("status", "--json")`: the command, run to its end."""
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "headrace", *map(str, arguments)]
+        command = [sys.executable, "-P", "-m", "headrace", *map(str, arguments)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
     return run

@@ -170,8 +170,7 @@ def test_a_head_has_no_body(page: Page) -> None:
 
 @pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/..", "/%2e%2e/etc/passwd", "//metrics"])
 def test_other_paths_are_not_there(page: Page, path: str) -> None:
-    assert ask(page, path)[0].status in (404, 307)
-    assert "root:" not in ask(page, path)[1]
+    assert ask(page, path)[0].status == 404
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ services:
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """What was seen from the first container to the last."""
 
@@ -62,7 +62,7 @@ class Story:
     keys: dict[str, str]  #: Files of keys that each service can see.
     authorized: list[str]  #: Before and after keys were made a second time.
     exits: dict[str, set[int]]
-    left: list[str]
+    left: list[str]  #: Containers, volumes and networks after all was removed.
 
 
 def example(*arguments: str) -> list[str]:
@@ -123,25 +123,36 @@ def tell(stack: Stack, expected: list[str]) -> Story:
     harm(stack, *workers)
     halfway = stack.inspect(trainer)["State"]["Running"]
     printed += output
-    repeated = stack.status()["totals"]["leases_repeated"]
-    services = {"server": server, "worker": workers[0], "trainer": trainer, "keys": keys}
-    restarts = [stack.inspect(worker)["RestartCount"] for worker in workers]
-    inspected = {name: stack.inspect(container) for name, container in services.items()}
-    users = {name: stack.inside(services[name], "id", "-u").strip() for name in ("server", "worker")}
-    writes = {name: write_into(stack, services[name]) for name in ("server", "worker")}
-    seen = {name: stack.inside(services[name], "find", "/keys", "-type", "f") for name in ("server", "worker")}
+    long_lived = {"server": server, "worker": workers[0]}
+    services = {**long_lived, "trainer": trainer, "keys": keys}
     authorized = [stack.inside(server, "cat", "/keys/server/authorized_keys")]
     docker("start", "--attach", keys)
     authorized.append(stack.inside(server, "cat", "/keys/server/authorized_keys"))
+    return Story(
+        expected=expected,
+        printed=printed,
+        restarts=[stack.inspect(worker)["RestartCount"] for worker in workers],
+        repeated=stack.status()["totals"]["leases_repeated"],
+        halfway=halfway,
+        inspected={name: stack.inspect(one) for name, one in services.items()},
+        users={name: stack.inside(one, "id", "-u").strip() for name, one in long_lived.items()},
+        writes={name: write_into(stack, one) for name, one in long_lived.items()},
+        keys={name: stack.inside(one, "find", "/keys", "-type", "f") for name, one in long_lived.items()},
+        authorized=authorized,
+        exits=stop(stack),
+        left=stack.left(),
+    )
+
+
+def stop(stack: Stack) -> dict[str, set[int]]:
+    """End and remove it; exit codes of the containers of each service."""
     stack.compose("stop")
-    exits = {
+    codes = {
         service: {stack.inspect(container)["State"]["ExitCode"] for container in stack.containers(service)}
         for service in ("keys", "server", "worker", "trainer")
     }
     stack.remove()
-    return Story(
-        expected, printed, restarts, repeated, halfway, inspected, users, writes, seen, authorized, exits, stack.left()
-    )
+    return codes
 
 
 def harm(stack: Stack, first: str, second: str, third: str) -> None:

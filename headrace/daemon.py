@@ -116,8 +116,7 @@ class Daemon:
             if self.config.lifeline in ready or (self.config.lifeline is not None and os.getppid() != self.parent):
                 return
             for door in self.peers.doors:
-                if door.gate is not None and door.gate.socket in ready:
-                    door.gate.answer()
+                door.tend(ready)
                 if door.socket in ready:
                     self._hear(door)
             self._look_around()
@@ -136,9 +135,8 @@ class Daemon:
     def _wait(self) -> dict[Any, int]:
         poller = zmq.Poller()
         for door in self.peers.doors:
-            poller.register(door.socket, zmq.POLLIN)
-            if door.gate is not None:
-                poller.register(door.gate.socket, zmq.POLLIN)
+            for socket in door.sockets:
+                poller.register(socket, zmq.POLLIN)
         for descriptor in self.launcher.descriptors:
             poller.register(descriptor, zmq.POLLIN)
         if self.config.lifeline is not None:

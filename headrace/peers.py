@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import zmq
 
 from .gate import Gate, User
 from .pipeline.authorized import Authorized
-from .pipeline.errors import ProtocolError, to_data
+from .pipeline.errors import ProtocolError, ServiceError, to_data
 from .pipeline.frames import from_frames, to_frames
 from .pipeline.keys import AUTHORIZED, read_server_key
 from .pipeline.messages import Message, Refused
 from .pipeline.sharing import ServerMemory
 from .pipeline.sockets import address_in, bind, open_socket, send
+from .porch import Porch, allow_descriptors
 
 __all__ = ["Door", "Heard", "Peers", "open_doors"]
 
@@ -32,9 +34,24 @@ class Door:
 
     socket: zmq.Socket[bytes]
     gate: Gate | None = None
+    porch: Porch | None = None
+
+    @property
+    def sockets(self) -> list[zmq.Socket[bytes]]:
+        """All that are to be polled."""
+        return [self.socket, *(each.socket for each in (self.gate, self.porch) if each is not None)]
+
+    def tend(self, ready: Mapping[Any, int]) -> None:
+        """See to those who want to come in."""
+        if self.gate is not None and self.gate.socket in ready:
+            self.gate.answer()
+        if self.porch is not None and self.porch.socket in ready:
+            self.porch.sweep()
 
     def close(self) -> None:
         """Nobody comes in any more."""
+        if self.porch is not None:
+            self.porch.close()
         self.socket.close()
         if self.gate is not None:
             self.gate.close()
@@ -69,9 +86,12 @@ class Peers:
 
     def _read(self, door: Door, frames: Sequence[Any]) -> Heard | None:
         identity = bytes(frames[0].buffer)
+        if door.porch is not None:
+            door.porch.entered(frames[-1])
         user: User | None = None
         if door.gate is not None and (user := door.gate.user_of(frames[-1])) is None:
-            return None  # its key was taken from the list while it was connected
+            self._turn_out(door, identity)
+            return None
         name = identity.decode("utf-8", "replace")
         peer = name if user is None else f"{user.name}/{name}"
         self._remember(peer, door.socket, identity)
@@ -86,6 +106,12 @@ class Peers:
         for answer in answers:
             self.send(peer, answer)
         return None if heard is None else Heard(peer, heard, buffers)
+
+    def _turn_out(self, door: Door, identity: bytes) -> None:
+        """Tell a peer that its key was taken from the list while it was connected."""
+        error = ServiceError("refused: this key is no longer in the server's authorized_keys")
+        with suppress(zmq.ZMQError):  # it may be gone as well
+            send(door.socket, to_frames(Refused(to_data(error))), to=identity)
 
     def say_news(self) -> None:
         """Tell peers on this host which of their memory is no longer used."""
@@ -127,9 +153,11 @@ def open_doors(
     plain = open_socket(context, zmq.ROUTER)
     doors, found = [Door(plain)], [bind(plain, address_in(folder))]
     if listen:
-        # The gate is there before anyone can knock.
+        # Gate and porch are there before anyone can knock.
         gate = Gate(context, Authorized(keys / AUTHORIZED)) if keys is not None else None
         lock = read_server_key(keys) if keys is not None else None
-        doors.append(Door(open_socket(context, zmq.ROUTER, lock=lock), gate))
+        socket = open_socket(context, zmq.ROUTER, lock=lock)
+        doors.append(Door(socket, gate, Porch(socket)))
         found += [bind(doors[-1].socket, address, insecure=insecure) for address in listen]
+        allow_descriptors()
     return doors, found

@@ -9,15 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import struct
 
 import zmq
 
-__all__ = ["ROOM", "Porch"]
+__all__ = ["ROOM", "Porch", "allow_descriptors"]
 
 #: Connections that may wait. Each holds at most a chunk of memory (`pipeline.chunks`), which makes 24 MiB.
 ROOM = 96
+
+
+#: Descriptors that a server may have, where the system lets it: for peers, and for a flood of strangers.
+DESCRIPTORS = 1 << 16
+
+
+def allow_descriptors() -> None:
+    """Let this process have many connections, as far as it may say so itself; the usual 1,024 are soon taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Porch:
@@ -52,7 +66,7 @@ class Porch:
             _show_out(oldest)
 
     def _learn(self) -> None:
-        while self.socket.poll(0):
+        while int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             event, descriptor = struct.unpack("=HI", self.socket.recv_multipart()[0])
             self._waiting.pop(descriptor, None)  # the number may have been another connection's
             if event == zmq.EVENT_ACCEPTED:

@@ -133,7 +133,7 @@ class Mapping:
                 found.append([*used.key, used.serial])
         return found
 
-    def retired(self, names: Sequence[Any]) -> None:
+    def retired(self, names: Sequence[str]) -> None:
         """The peer gave these slabs back; they are unmapped once nothing refers to them."""
         for name in names:
             self._slabs.pop(name, None)

@@ -81,9 +81,14 @@ class _Both:
     def heard(self, message: Freed | Retired) -> None:
         """The peer's word on slabs."""
         if isinstance(message, Retired):
-            self.mapping.retired(message.slabs)
+            self.mapping.retired([each for each in message.slabs if isinstance(each, str)])
         else:
-            self.pool.freed([tuple(each) for each in message.regions if isinstance(each, list) and len(each) == 3])
+            self.pool.freed([(each[0], each[1], each[2]) for each in message.regions if _is_lent(each)])
+
+
+def _is_lent(data: Any) -> bool:
+    """Whether plain data names a region and when it was lent."""
+    return isinstance(data, list) and [type(each) for each in data] == [str, int, int]
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ ADAPTERS ?= .venv-adapters
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-adapters coverage check bench format
+.PHONY: help demo test test-adapters test-compose coverage check bench format
 
 help: ## What there is to run.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,9 @@ $(ADAPTERS)/ready: pyproject.toml
 
 test-adapters: $(ADAPTERS)/ready ## The PyTorch and JAX adapters and their examples, with the real frameworks on the CPU.
 	$(ADAPTERS)/bin/python -m pytest tests/adapters headrace/torch.py headrace/jax.py
+
+test-compose: $(VENV)/ready ## docker-compose.yml on a real Docker engine, with faults; docs/containers.md says what it needs.
+	$(BIN)/python -m pytest tests/containers -m slow
 
 coverage: $(VENV)/ready ## The tests again, and which branches they took.
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term-missing:skip-covered

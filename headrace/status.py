@@ -57,8 +57,9 @@ def _job(server: Server, job: int) -> dict[str, Any]:
 
 def _run(server: Server, run: Run) -> dict[str, Any]:
     return {
-        "running": not run.ended,
+        "running": not run.ended or run.outbox.acknowledged < run.outbox.produced,
         "produced": run.outbox.produced,
+        "acknowledged": run.outbox.acknowledged,
         "ended": run.ended,
         "buffered_bytes": run.waiting_bytes,
         "waiting": None if run.ended else (server.coordinator.why_waiting() or run.why_waiting()),

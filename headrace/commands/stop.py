@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -89,10 +90,13 @@ class Farewell:
             self._learn()
             visit(self.target.address, Stop(self.grace_s), self.target.lock)
         except ServiceError:
+            if self._gone():  # before its answer was
+                return
             if not self.pid:
                 raise
             # It is ours and alive, but does not listen, or not any more.
-            os.kill(self.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
 
     def _learn(self, timeout_s: float = 10.0) -> None:
         self.running = [job for job in self.target.ask(timeout_s).get("jobs", ()) if job.get("running")]

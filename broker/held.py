@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from ..pipeline.blocks import Block
 from ..pipeline.store import Handles, Identities, Store
+from ..pipeline.structure import Structure
 from ..pipeline.work import Work
 
 __all__ = ["NotKept", "Origins", "found", "keep", "needed", "recovery"]
@@ -32,24 +34,37 @@ class Origins:
     def add(self, work: Work) -> None:
         """Remember where elements of this work's origin come from."""
         if work.origin and work.origin not in self.works:
-            self.works[work.origin] = work
+            self.works[work.origin] = replace(work, only=None, poison=())
 
 
 def keep(store: Store, origins: Origins, handles: Handles) -> dict[str, Any]:
-    """Elements in order, as plain data.
+    """Elements in order, as plain data: who they are or, where they were joined of others, who those are.
 
     Raises:
         NotKept: one of them was not computed by a leaf's segment.
     """
-    who = store.identities(handles)
+    lineage = store.lineage(handles)
+    if not lineage.known:
+        raise NotKept
+    if lineage.nest.kind == "leaf":
+        return _keep(origins, lineage.parts[0].astype(np.uint64, copy=False))
+    parts = [_pack(part) if part.ndim == 1 else _keep(origins, part.astype(np.uint64)) for part in lineage.parts]
+    return {"nest": lineage.nest.to_data(), "parts": parts}
+
+
+def _pack(numbers: Any) -> dict[str, Any]:
+    return {"numbers": zlib.compress(np.diff(numbers, prepend=0).tobytes(), 6)}
+
+
+def _keep(origins: Origins, who: Identities) -> dict[str, Any]:
     sources, index = np.unique(who[:, 0], return_inverse=True)
-    if store.derived(handles) or any(int(each) not in origins.works for each in sources):
+    if any(int(each) not in origins.works for each in sources):
         raise NotKept
     table = [origins.works[int(each)].to_data() for each in sources]
     offsets = who[:, 1].astype(np.int64)
     # Elements that came one behind the other differ by little: small differences pack well.
     packed = np.concatenate([index.astype(np.int64), np.diff(offsets, prepend=0)])
-    return {"origins": table, "count": len(handles), "packed": zlib.compress(packed.tobytes(), 6)}
+    return {"origins": table, "count": len(who), "packed": zlib.compress(packed.tobytes(), 6)}
 
 
 def _unpack(data: dict[str, Any]) -> Identities:
@@ -97,6 +112,18 @@ def _parts(offsets: list[int]) -> Iterator[tuple[int, ...]]:
         yield tuple(offsets[first : first + PART])
 
 
-def found(data: dict[str, Any], handles: dict[tuple[int, int], int]) -> Handles:
-    """The handles of elements that `keep` described, once they are here again."""
+def found(data: dict[str, Any], handles: dict[tuple[int, int], int], store: Store) -> Handles:
+    """The handles of elements that `keep` described, once they, or their parts, are here again."""
+    if "parts" in data:
+        return store.join(Structure.from_data(data["nest"]), [_part(each, handles) for each in data["parts"]])
+    return _handles(data, handles)
+
+
+def _part(data: dict[str, Any], handles: dict[tuple[int, int], int]) -> Handles | Block:
+    if "numbers" in data:
+        return Block.of_numbers(np.cumsum(np.frombuffer(zlib.decompress(data["numbers"]), np.int64)))
+    return _handles(data, handles)
+
+
+def _handles(data: dict[str, Any], handles: dict[tuple[int, int], int]) -> Handles:
     return np.array([handles[origin, offset] for origin, offset in _unpack(data).tolist()], np.int64)

@@ -224,7 +224,7 @@ class Run:
             self.checksum = self.checkpoint_cursor = 0
         self.operator, self.state = build(self.graph, self._settings()), None
         if recovered.complete:
-            self.operator.restore(state, lambda data: found(data, recovered.handles))
+            self.operator.restore(state, lambda data: found(data, recovered.handles, self.store))
 
     def _limit(self, room: int) -> int:
         return max(1, min(room, 1024, int(self.limits.parcel_bytes / self.each_bytes) if self.each_bytes else 1))

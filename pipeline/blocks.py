@@ -120,6 +120,11 @@ class Block:
         return block
 
     @classmethod
+    def of_numbers(cls, numbers: Array) -> Block:
+        """A block of scalars."""
+        return cls.of_columns(Structure(), len(numbers), [Column(numbers.dtype, 0, numbers)])
+
+    @classmethod
     def of_elements(cls, elements: Sequence[Element]) -> Block:
         """A block of elements of one structure.
 

@@ -18,13 +18,12 @@ from .blocks import MAX_ROWS, Block
 from .columns import Allocate
 from .errors import InvalidArgumentError
 from .gathering import Picked, gather_block, join_blocks
+from .lineage import Identities, Lineage
 from .structure import Structure
 
 __all__ = ["Handles", "Identities", "Store"]
 
 Handles = npt.NDArray[np.int64]
-#: One row an element: origin (a hash of leaf, passes and outer elements) and offset.
-Identities = npt.NDArray[np.uint64]
 
 ROW_BITS = MAX_ROWS.bit_length() - 1
 #: Elements that travel together take about so much at most, unless one alone takes more.
@@ -41,6 +40,7 @@ class _Entry:
     live: npt.NDArray[np.bool_]
     count: int
     derived: bool
+    lineage: Lineage | None = None  #: Of joined elements.
     rows: Handles | None = None  #: Where each row lies now, once the block was made smaller.
 
 
@@ -56,12 +56,15 @@ class Store:
     def __len__(self) -> int:
         return sum(entry.count for entry in self._entries.values())
 
-    def add(self, block: Block, identities: Identities, derived: bool = False) -> Handles:
+    def add(
+        self, block: Block, identities: Identities, derived: bool = False, lineage: Lineage | None = None
+    ) -> Handles:
         """Take a block; the handles of its elements, in order. `derived` ones were made of others in a store."""
         if block.rows > MAX_ROWS:
             raise InvalidArgumentError(f"a block of {block.rows} elements: {MAX_ROWS} are the most")
         number, self._next = self._next, self._next + 1
-        self._entries[number] = _Entry(block, identities, np.ones(block.rows, np.bool_), block.rows, derived)
+        live = np.ones(block.rows, np.bool_)
+        self._entries[number] = _Entry(block, identities, live, block.rows, derived, lineage)
         self.nbytes += block.nbytes
         return np.arange(block.rows, dtype=np.int64) + (number << ROW_BITS)
 
@@ -89,9 +92,21 @@ class Store:
         origins = set(self.identities(handles)[:, 0].tolist())
         return tuple((origin, self.paths[origin]) for origin in sorted(origins & self.paths.keys()))
 
-    def derived(self, handles: Handles) -> bool:
-        """Whether any of these was made of others, so that its identity alone does not tell how to make it again."""
-        return any(self._entries[number].derived for number, _, _ in _by_block(handles))
+    def lineage(self, handles: Handles) -> Lineage:
+        """Of what these are made; not known where it is a function of others, or where they differ in how."""
+        found: list[Lineage] = []
+        order: list[Handles] = [np.empty(0, np.int64)]
+        for number, rows, places in _by_block(handles):
+            entry = self._entries[number]
+            made = entry.lineage
+            found.append(Lineage.of(entry.identities[rows], not entry.derived) if made is None else made.rows(rows))
+            order.append(places)
+        if not all(each.fits(found[0]) for each in found):
+            return Lineage.of(self.identities(handles), False)
+        back = np.argsort(np.concatenate(order))
+        parts = zip(*(each.parts for each in found), strict=True) if found else [(np.empty((0, 2), np.uint64),)]
+        nest = found[0].nest if found else Structure()
+        return Lineage(nest, tuple(np.concatenate(part)[back] for part in parts), all(each.known for each in found))
 
     def gather(self, handles: Handles, fold: int | None = None, allocate: Allocate | None = None) -> Block:
         """A new block with copies of these elements; with `fold`, one element for each `fold` of them stacked.
@@ -103,15 +118,28 @@ class Store:
         """
         return gather_block(*self._picked(handles), fold, allocate)
 
-    def join(self, nest: Structure, parts: Sequence[Handles | Block]) -> Block:
-        """A new block with copies of elements side by side: the first of each part together, and so on.
+    def join(self, nest: Structure, parts: Sequence[Handles | Block]) -> Handles:
+        """New elements of elements side by side: the first of each part together, and so on. The parts are released.
 
-        Its structure is `nest` with that of the parts in place of its leaves. A block stands for all its elements.
-
-        Raises:
-            InvalidArgumentError: elements of one part that are of unlike structure or dtype.
+        Their structure is `nest` with that of the parts in place of its leaves. A part may be a block of numbers.
         """
-        return join_blocks(nest, [_all(each) if isinstance(each, Block) else self._picked(each) for each in parts])
+        made: list[Handles] = []
+        at, count = 0, max(map(_length, parts))
+        while at < count:
+            # Elements of one part may differ in structure or dtype: those that do not lie in one block.
+            most = min(self.alike(each[at:]) for each in parts if not isinstance(each, Block))
+            made.append(self._join(nest, [_rows(each, at, at + most) for each in parts]))
+            at += most
+        for each in parts:
+            if not isinstance(each, Block):
+                self.release(each)
+        return np.concatenate(made) if len(made) != 1 else made[0]
+
+    def _join(self, nest: Structure, parts: Sequence[Handles | Picked]) -> Handles:
+        picked = [each if isinstance(each, tuple) else self._picked(each) for each in parts]
+        sides = [_numbers(each) if isinstance(each, tuple) else self.lineage(each) for each in parts]
+        lineage = Lineage.beside(nest, sides)
+        return self.add(join_blocks(nest, picked), lineage.identities, True, lineage)
 
     def _picked(self, handles: Handles) -> Picked:
         """Where these elements lie."""
@@ -172,8 +200,19 @@ class Store:
         entry.block, entry.rows = smaller, places
 
 
-def _all(block: Block) -> Picked:
-    return [block], np.zeros(block.rows, np.int64), np.arange(block.rows)
+def _length(part: Handles | Block) -> int:
+    return part.rows if isinstance(part, Block) else len(part)
+
+
+def _rows(part: Handles | Block, low: int, high: int) -> Handles | Picked:
+    if isinstance(part, Block):
+        return [part], np.zeros(high - low, np.int64), np.arange(low, high)
+    return part[low:high]
+
+
+def _numbers(picked: Picked) -> Lineage:
+    blocks, _, rows = picked
+    return Lineage(Structure(), (blocks[0].columns[0].values[rows],))
 
 
 def _by_block(handles: Handles) -> list[tuple[int, Handles, Handles]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..blocks import Block
-from ..columns import Column
 from ..store import Handles
 from ..structure import Structure
 from .protocol import NOTHING, Failed, Find, Keep, Pulled, State, Unary
@@ -41,10 +40,7 @@ class EnumerateOperator(Unary):
     def _numbered(self, got: Handles) -> Handles:
         numbers = self.number + np.arange(len(got), dtype=np.int64)
         self.number += len(got)
-        column = Block.of_columns(Structure(), len(got), [Column(np.dtype(np.int64), 0, numbers)])
-        block, identities = self.store.join(_PAIR, [column, got]), self.store.identities(got)
-        self.store.release(got)
-        return self.store.add(block, identities, derived=True)
+        return self.store.join(_PAIR, [Block.of_numbers(numbers), got])
 
     def own_state(self, keep: Keep) -> State:
         return {"number": self.number, "rest": keep(self.rest)}

@@ -9,8 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ..errors import from_data, to_data
-from ..kernels.identity import fold_identities
-from ..store import Handles, Identities, Store
+from ..store import Handles, Store
 from ..structure import Structure
 from ..work import too_large
 from .protocol import NOTHING, Failed, Find, Keep, Operator, Pulled, Signal, State
@@ -94,17 +93,7 @@ class ZipOperator(Operator):
             for part in parts:
                 self.store.release(part)
             return Failed(error)
-        block, identities = self.store.join(self.nest, parts), self._identities(parts)
-        for part in parts:
-            self.store.release(part)
-        return self.store.add(block, identities, derived=True)
-
-    def _identities(self, parts: Sequence[Handles]) -> Identities:
-        count, size = len(parts[0]), len(parts)
-        beside = np.stack([self.store.identities(part) for part in parts], axis=1).reshape(count * size, 2)
-        out = np.empty((count, 2), np.uint64)
-        fold_identities(beside, size, out)
-        return out
+        return self.store.join(self.nest, parts)
 
     def close(self) -> None:
         if not self.ended:

@@ -14,6 +14,7 @@ from headrace.broker import held
 from headrace.broker.held import NotKept, Origins, found, keep, needed, recovery
 from headrace.pipeline.blocks import Block
 from headrace.pipeline.store import Handles, Store
+from headrace.pipeline.structure import Structure
 from headrace.pipeline.work import Work, identities
 
 TEXT, ROWS = Work((1,), 77, 0, None, "a.txt"), Work((1,), 1 << 63, 0, 50)
@@ -44,7 +45,7 @@ def test_what_is_kept_is_found_again_in_its_order(who: list[tuple[int, int]]) ->
     again = [(work.origin, at) for work in works for at in work.only or ()]
     assert sorted(again) == sorted(who)
     handles = dict(zip(again, stored(after, again).tolist(), strict=True))
-    assert after.identities(found(data, handles)).tolist() == [list(each) for each in who]
+    assert after.identities(found(data, handles, after)).tolist() == [list(each) for each in who]
 
 
 def test_work_names_the_file_and_just_the_stretch_that_is_needed() -> None:
@@ -84,7 +85,42 @@ def test_nothing_held_needs_nothing() -> None:
     store = Store()
     data = keep(store, known(), np.empty(0, np.int64))
     assert recovery({"held": data}) == []
-    assert found(journaled(data), {}).tolist() == []
+    assert found(journaled(data), {}, store).tolist() == []
+
+
+PAIR = Structure("tuple", (), (Structure(), Structure()))
+
+
+def test_joined_elements_are_kept_as_their_parts_and_joined_again() -> None:
+    before, after = Store(), Store()
+    left = before.join(PAIR, [Block.of_numbers(np.arange(5, 8)), stored(before, [(77, 3), (77, 1), (1 << 63, 9)])])
+    joined = before.join(PAIR, [left, stored(before, [(1 << 63, at) for at in (0, 2, 1)])])
+    mixed = joined[[2, 0]]
+    data = journaled(keep(before, known(TEXT, ROWS), mixed))
+    again = [(work.origin, at) for work in recovery({"held": [data]}) for at in work.only or ()]
+    assert sorted(again) == [(77, 3), (1 << 63, 0), (1 << 63, 1), (1 << 63, 9)]
+    handles = dict(zip(again, stored(after, again).tolist(), strict=True))
+    back = found(data, handles, after)
+    assert after.identities(back).tolist() == before.identities(mixed).tolist()
+    assert list(after.gather(back)) == list(before.gather(mixed)) == [((7, 0), 0), ((5, 0), 0)]
+    after.release(back)
+    assert len(after) == 0, "the parts went into what they were joined to"
+
+
+def test_what_is_joined_of_something_that_cannot_be_kept_cannot_be_kept() -> None:
+    store = Store()
+    with pytest.raises(NotKept):
+        keep(store, known(TEXT), store.join(PAIR, [stored(store, [(77, 1)]), stored(store, [(77, 2)], derived=True)]))
+
+
+def test_elements_joined_in_unlike_ways_are_not_kept_together() -> None:
+    store = Store()
+    pair = store.join(PAIR, [stored(store, [(77, 1)]), stored(store, [(77, 2)])])
+    numbered = store.join(PAIR, [Block.of_numbers(np.arange(1)), stored(store, [(77, 3)])])
+    for each in (pair, numbered):
+        keep(store, known(TEXT), each)
+    with pytest.raises(NotKept):
+        keep(store, known(TEXT), np.concatenate([pair, numbered]))
 
 
 def test_what_was_made_of_others_cannot_be_kept() -> None:

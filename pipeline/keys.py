@@ -169,7 +169,7 @@ def read_client_key(path: Path | str) -> ClientLock:
         NotFoundError: there is none.
         FileError: others can read it, or it is no such file.
     """
-    found = _read(Path(path), ("public", "secret", "server"), "headrace keys NAME")
+    found = _read(Path(path), ("public", "secret", "server"), "headrace keys --add NAME")
     return ClientLock(found["public"], found["secret"], found["server"], found["name"], str(path))
 
 

@@ -161,7 +161,7 @@ def test_who_is_not_in_the_list_is_told_so(daemon: Daemon, tmp_path: Path) -> No
 
 
 def test_who_has_no_key_is_told_how_to_make_one(daemon: Daemon) -> None:
-    with pytest.raises(ServiceError, match=r"refused: .*headrace keys NAME"):
+    with pytest.raises(ServiceError, match=r"refused: .*headrace keys --add NAME"):
         visit(daemon.address, AskStatus())
 
 

@@ -229,6 +229,9 @@ class ServiceIterator(Iterator[Element]):
             self._closed = True
             self._say(self._session.close())
             self._socket.close(linger=100)
+            # What came and was not taken; what was is the loop's own.
+            self._ready, self._memory = iter(()), PeerMemory()
+            self._session.inbox.clear()
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):

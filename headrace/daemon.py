@@ -60,6 +60,8 @@ __all__ = ["DaemonConfig", "run"]
 
 #: A worker may place so many times the budget in shared memory. What it computes waits in shuffle buffers, too.
 PLACED_EACH = 8
+#: As much is placed for each client at least: twice of what it asks for ahead of its loop.
+CLIENT_BYTES = 128 << 20
 #: Seconds between the pictures of itself that the server shows.
 SHOW_S = 1.0
 
@@ -293,7 +295,9 @@ def run(config: DaemonConfig) -> None:
         idle_s=config.idle_s,
     )
     launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
-    slabs = ServerMemory(PLACED_EACH * config.budget_bytes, config.budget_bytes, enabled=config.slabs)
+    slabs = ServerMemory(
+        PLACED_EACH * config.budget_bytes, max(CLIENT_BYTES, config.budget_bytes), enabled=config.slabs
+    )
     server.broker.allocate = slabs.allocate
     daemon = Daemon(config, Peers(doors, slabs), server, launcher, Depot(Blobs(blobs)), listen, journal)
     daemon.show = page.show if page is not None else None

@@ -35,6 +35,9 @@ from .machine import Begin, Drop, Learn, Produced, Received, Say, Tick, WorkerSe
 
 __all__ = ["WorkerConfig", "run"]
 
+#: After so long without work a worker gives its slabs back; the next job's pages would have to be zeroed first.
+REST_S = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
@@ -74,6 +77,7 @@ class WorkerService:
     graphs: dict[int, tuple[Node, int]] = field(default_factory=dict)
     fetching: Fetching = field(init=False)
     memory: PeerMemory = field(default_factory=PeerMemory)
+    computed: float = 0.0  #: When it last did.
     stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -96,7 +100,7 @@ class WorkerService:
                 self._compute(split)
             elif self.session.parked:
                 self.session.parked_s += monotonic() - started
-            elif not self.session.held:
+            elif not self.session.held and started - self.computed > REST_S:
                 for say in self.memory.rest():
                     self._send(say)
         self._send(Bye())
@@ -160,7 +164,8 @@ class WorkerService:
         self.box.working()
         piece = next(begun.pieces)
         self.box.clear()
-        self.session.busy_s += monotonic() - started
+        self.computed = monotonic()
+        self.session.busy_s += self.computed - started
         self._do(self.session.handle(Produced(split, begun.lease.attempt, piece)))
 
     def _start(self, begun: Begun) -> Iterator[Piece]:

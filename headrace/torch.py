@@ -122,7 +122,7 @@ class Loader(IterableDataset[Any]):
     def set_epoch(self, epoch: int) -> None:
         """Begin this epoch with the next `iter()`; where a loaded state stands within it, go on from there."""
         if epoch < 0:
-            raise InvalidArgumentError(f"epoch is {epoch}: epochs are counted from 0")
+            raise InvalidArgumentError(f"epoch is {epoch}: epochs count from 0")
         if self._next is None or self._next.epoch != epoch:
             self._next = Cursor(epoch)
 

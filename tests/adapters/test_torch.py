@@ -312,7 +312,7 @@ def test_a_loaded_state_survives_set_epoch_of_its_own_epoch_alone(numbers: Datas
     batches.set_epoch(4)
     assert listed(batches) == epoch_of(numbers, 4)
     assert listed(batches) == epoch_of(numbers, 5)
-    with pytest.raises(hr.InvalidArgumentError, match="counted from 0"):
+    with pytest.raises(hr.InvalidArgumentError, match="count from 0"):
         batches.set_epoch(-1)
 
 

@@ -32,7 +32,7 @@ def test_on_a_running_server_it_learns_too(service: hr.Service, tmp_path: Path) 
     assert len(list(tmp_path.glob("train-*.tfrecord"))) == 4
 
 
-def test_where_it_has_not_learned_it_fails() -> None:
-    run = train("--epochs", "0")
+def test_where_it_has_not_learned_it_fails(service: hr.Service, tmp_path: Path) -> None:
+    run = train("--connect", service.address, "--data", str(tmp_path), "--epochs", "0")
     assert run.returncode == 1
     assert "has not learned" in run.stdout

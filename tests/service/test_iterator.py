@@ -115,5 +115,5 @@ def test_an_iterator_can_begin_with_any_epoch(service: hr.Service) -> None:
         for epoch in (3, 4):
             expected = [each.tolist() for each in dataset.iterate(epoch)]
             assert [each.tolist() for each in iterator] == expected
-    with pytest.raises(hr.InvalidArgumentError, match="epoch is -1: epochs are counted from 0"):
+    with pytest.raises(hr.InvalidArgumentError, match="epoch is -1: epochs count from 0"):
         service.iterate(dataset, epoch=-1)

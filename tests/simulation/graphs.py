@@ -11,6 +11,9 @@ from headrace.pipeline.dataset import Dataset, Options
 from headrace.pipeline.files import TextLineDataset, TFRecordDataset
 from headrace.pipeline.records import TFRecordWriter, scan_records
 
+from .junctions import NAMES as JUNCTIONS
+from .junctions import junctions
+
 __all__ = ["FIRST", "NAMES", "graphs"]
 
 #: With these the protocol was developed; seeds that failed then drew one of them.
@@ -30,6 +33,7 @@ NAMES = (
     "nested",
     "takes",
     "empty",
+    *JUNCTIONS,
 )
 
 
@@ -56,6 +60,7 @@ def graphs(folder: Path) -> dict[str, Dataset]:
         "nested": Dataset.range(36).map(lambda x: {"a": x, "b": (np.arange(x % 4), b"y" * int(x % 3))}).shuffle(9),
         "takes": Dataset.range(200).map(noisy).skip(11).take(40).repeat(2).shuffle(16, seed=9).skip(5).take(50),
         "empty": Dataset.range(20).filter(lambda x: bool(x > 99)).shuffle(4).batch(2),
+        **junctions(text, records, damaged),
     }
     return {name: each.with_options(Options(seed=5)) for name, each in made.items()}
 

@@ -43,6 +43,7 @@ def _server(arguments: Sequence[str]) -> None:
     parser.add_argument("--heartbeat-s", type=float, default=1.0, help="seconds between a worker's signs of life")
     parser.add_argument("--budget-bytes", type=int, default=256 << 20, help="for what has come and is not consumed")
     parser.add_argument("--split-bytes", type=int, default=8 << 20, help="of a file that make one split")
+    parser.add_argument("--idle-s", type=float, default=300.0, help="to hold memory for a client that is gone")
     parser.add_argument("--grace-s", type=float, default=0.0, help="for running epochs, when asked to end")
     given = vars(parser.parse_args(arguments))
     from .daemon import DaemonConfig, run

@@ -341,8 +341,9 @@ class Server:
 
     @property
     def busy(self) -> bool:
-        """Whether a client is in the middle of an epoch."""
-        runs = (self.broker.runs[job] for job in self.broker.conversations if job in self.broker.runs)
+        """Whether a client that is there is in the middle of an epoch."""
+        talks = self.broker.conversations.items()
+        runs = (self.broker.runs[job] for job, talk in talks if talk.gone is None and job in self.broker.runs)
         return any(not run.ended or run.outbox.acknowledged < run.outbox.produced for run in runs)
 
     def _tell_clients(self, message: Message) -> Iterator[Action]:

@@ -50,7 +50,7 @@ def _job(server: Server, job: int) -> dict[str, Any]:
         "epoch": entry.epoch,
         "acknowledged": entry.acknowledged,
         "client": talk.peer if talk is not None else "",
-        "connected": talk is not None,
+        "connected": talk is not None and talk.gone is None,
     }
     return found | (_run(server, run) if run is not None else {"produced": entry.acknowledged, "running": False})
 

@@ -15,9 +15,12 @@ def main() -> None:
 
         start(sys.argv[1], sys.argv[2:])
         return
-    from .commands import app
+    try:
+        from .commands import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # before any command has begun
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,6 @@ class _Once:
 def metrics_text(status: dict[str, Any], accept: str = "") -> tuple[bytes, str]:
     """The metrics as Prometheus wants them, and their content type; `accept` is what it says that it takes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(status))  # type: ignore[arg-type]  # it has what a collector needs
+    registry.register(_Once(status))
     encode, kind = choose_encoder(accept)
     return encode(registry), kind

@@ -33,9 +33,8 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def environment(place: Path) -> dict[str, str]:
     """What a command is started with, so that it touches nothing of the user's."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE_SERVER", "HEADRACE_KEY"))
-    }
+    ours = ("HEADRACE_SERVER", "HEADRACE_KEY", "HEADRACE_CONFIG")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | {
         "HEADRACE_RUN_DIR": str(place),
         "XDG_STATE_HOME": str(place / "state"),

@@ -27,8 +27,7 @@ def test_layout_in_memory_does_not_matter() -> None:
 
 
 def test_another_class_of_the_same_name_is_the_same_named_tuple() -> None:
-    other = namedtuple("Pair", ["x", "y"])
-    other.__module__ = "elsewhere"
+    other: Any = type("Pair", (Pair,), {"__module__": "elsewhere"})
     assert digest(Pair(1, b"a")) == digest(other(1, b"a"))
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import Any, TypeAlias
+from urllib.request import urlopen
 
 import pytest
 
@@ -190,19 +194,72 @@ def test_stop_says_what_it_cut_off_and_the_next_server_goes_on_with_it(
     assert headrace("stop").returncode == 0
 
 
-def test_in_the_foreground_it_prints_its_address_and_ctrl_c_ends_it_in_good_order(
+def test_in_the_foreground_it_prints_its_address_shows_its_page_and_ends_with_ctrl_c_in_good_order(
     start: Callable[..., subprocess.Popen[str]], place: Path
 ) -> None:
-    server = start("serve", "--workers", "0", "--metrics", "127.0.0.1:0")
+    server = start("serve", "--workers", "1", "--metrics", "127.0.0.1:0")
     assert server.stdout is not None
+    assert server.stderr is not None
     assert server.stdout.readline() == f"ipc://{daemon_folder(place)}/server.sock\n"
     assert living(daemon_folder(place)) == server.pid
+    page = until(
+        lambda: re.match(r"headrace: metrics at (http://127\.0\.0\.1:\d+)/metrics\n", server.stderr.readline())
+    )[1]
+    until(lambda: "headrace_workers 1.0\n" in fetch(f"{page}/metrics"))
+    assert json.loads(fetch(f"{page}/healthz"))["healthy"] is True
     server.send_signal(signal.SIGINT)
     _, said = server.communicate(timeout=DEADLINE_S)
     assert server.returncode == 0
-    assert re.search(r"metrics at http://127\.0\.0\.1:\d+/metrics\n", said)
     assert said.endswith("headrace: the server has ended\n")
     assert "Traceback" not in said
+
+
+def fetch(url: str) -> str:
+    """What is there."""
+    with urlopen(url, timeout=DEADLINE_S) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_page_that_nobody_asked_for_stands_back_where_its_port_is_taken(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    with socket.socket() as taken:
+        with suppress(OSError):  # somebody else has it: that will do
+            taken.bind(("127.0.0.1", 7312))
+            taken.listen()
+        server = start("serve", "--workers", "0")
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("ipc://")
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=DEADLINE_S)
+    assert server.returncode == 0
+    assert "headrace: no page of metrics: 127.0.0.1:7312 is taken; --metrics names another address" in said
+
+
+def test_a_server_that_was_killed_is_not_in_the_way_of_the_next(headrace: Headrace, place: Path) -> None:
+    serve = ("serve", "--detach", "--workers", "1", "--metrics", "none")
+    assert headrace(*serve).returncode == 0
+    pid = living(daemon_folder(place))
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: living(daemon_folder(place)) is None)
+    assert "no server is running in" in headrace("status").stderr
+    started = headrace(*serve)
+    assert started.returncode == 0, started.stderr
+    assert living(daemon_folder(place)) not in (None, pid)
+    assert headrace("stop").returncode == 0
+
+
+def test_a_server_is_watched_until_ctrl_c(headrace: Headrace, start: Callable[..., subprocess.Popen[str]]) -> None:
+    assert headrace("serve", "--detach", "--workers", "0", "--metrics", "none").returncode == 0
+    watch = start("status", "--watch", "--json")
+    assert watch.stdout is not None
+    first, second = (json.loads(watch.stdout.readline()) for _ in range(2))
+    assert second["uptime_s"] > first["uptime_s"]
+    watch.send_signal(signal.SIGINT)
+    _, said = watch.communicate(timeout=DEADLINE_S)
+    assert (watch.returncode, said) == (130, "")
+    assert headrace("stop").returncode == 0
 
 
 def test_a_server_that_does_not_answer_is_ended_by_its_pid(

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import struct
 
 import zmq
 
+from .addresses import parse_address
 from .keys import ClientLock
 
 __all__ = ["Doorbell"]
@@ -41,11 +43,11 @@ _EVENTS = (
 class Doorbell:
     """Watches one DEALER, from before it connects. To be closed before that is."""
 
-    def __init__(self, socket: zmq.Socket[bytes], address: str, lock: ClientLock | None = None) -> None:
-        self._watched, self._address, self._lock = socket, address, lock
+    def __init__(self, dealer: zmq.Socket[bytes], address: str, lock: ClientLock | None = None) -> None:
+        self._watched, self._address, self._lock = dealer, address, lock
         inproc = f"inproc://doorbell-{os.urandom(8).hex()}"
-        socket.monitor(inproc, _EVENTS)
-        self.socket: zmq.Socket[bytes] = socket.context.socket(zmq.PAIR)  #: Readable when there is news.
+        dealer.monitor(inproc, _EVENTS)
+        self.socket: zmq.Socket[bytes] = dealer.context.socket(zmq.PAIR)  #: Readable when there is news.
         self.socket.linger = 0
         self.socket.connect(inproc)
         self._last = 0  #: The last event, but for those that only say that the next attempt comes.
@@ -121,13 +123,26 @@ class Doorbell:
 
     def _broken_off(self, value: int) -> str:
         if self._address.startswith("ipc:") or value in (errno.EAGAIN, errno.ETIMEDOUT):
+            self._broken = 0
             return f"unreachable: what listens at {self._address} does not answer as a headrace server does"
         self._broken += 1
-        if self._broken == 1:  # a server that just ends does so, too
-            return f"unreachable: the server at {self._address} ended the connection"
+        if self._broken < 2 or not _greets(self._address):
+            # A server that ends does so, too, and so does a relay before a server that is away.
+            return f"unreachable: {self._address} takes connections and ends them: is the server starting or ending?"
         if self._lock is None:
             return f"refused: {self._no_key()}; or it is no headrace server"
         return (
             f"refused: the server at {self._address} has another key than the one in {self._lock.path or 'this file'}, "
-            "or none; or it cannot read its list of keys just now"
+            "or cannot read its list of keys just now"
         )
+
+
+def _greets(address: str) -> bool:
+    """Whether what listens there begins as ZMTP does (RFC 23): with a signature of ten bytes."""
+    where = parse_address(address)
+    try:
+        with socket.create_connection((where.host, where.port), timeout=1.0) as connection:
+            signature = connection.recv(10, socket.MSG_WAITALL)
+    except OSError:
+        return False
+    return len(signature) == 10 and signature[0] == 0xFF and signature[9] == 0x7F

@@ -18,12 +18,12 @@ from .conftest import Knock, NewKey, Serve, SocketOf
 
 
 @pytest.fixture
-def talker() -> Iterator[Callable[[bytes], str]]:
-    """`talker(words)`: the address of what says that to whoever connects, and then nothing more."""
+def talker() -> Iterator[Callable[..., str]]:
+    """`talker(words, hangs_up=False)`: the address of what says that to whoever connects, and then nothing more."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         kept: list[socket.socket] = []
 
-        def start(words: bytes) -> str:
+        def start(words: bytes, hangs_up: bool = False) -> str:
             def talk() -> None:
                 while True:
                     try:
@@ -31,6 +31,8 @@ def talker() -> Iterator[Callable[[bytes], str]]:
                     except OSError:  # the end of the test
                         return
                     kept[-1].sendall(words)
+                    if hangs_up:
+                        kept.pop().close()
 
             threads.append(threading.Thread(target=talk))
             threads[-1].start()
@@ -79,8 +81,7 @@ def test_a_server_that_comes_later_lets_in_who_has_waited(knock: Knock, socket_o
         peer = knock(address)
         assert (peer.verdict() or "").startswith("unreachable: nobody listens")
     bind(socket_of(zmq.ROUTER), address, insecure=True)
-    assert peer.socket.poll(10_000, zmq.POLLOUT)
-    assert peer.bell.verdict() is None
+    assert peer.verdict("until we are in") is None
 
 
 def test_a_server_that_goes_is_said(knock: Knock, socket_of: SocketOf) -> None:
@@ -108,7 +109,7 @@ def test_who_has_no_key_is_told_how_to_make_one(serve: Serve, knock: Knock, keys
     "words", [b"SSH-2.0-OpenSSH_9.2p1\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 mail ready\r\n"]
 )
 def test_what_speaks_otherwise_is_no_headrace_server(
-    knock: Knock, new_key: NewKey, talker: Callable[[bytes], str], words: bytes
+    knock: Knock, new_key: NewKey, talker: Callable[..., str], words: bytes
 ) -> None:
     address = talker(words)
     peer = knock(address, new_key("ann", "client"))
@@ -117,12 +118,23 @@ def test_what_speaks_otherwise_is_no_headrace_server(
 
 
 def test_what_says_nothing_does_not_answer_as_a_server_does(
-    knock: Knock, new_key: NewKey, talker: Callable[[bytes], str]
+    knock: Knock, new_key: NewKey, talker: Callable[..., str]
 ) -> None:
     address = talker(b"")
     peer = knock(address, new_key("ann", "client"))
     assert peer.bell.verdict() == f"unreachable: {address} has not answered yet"
     assert peer.verdict() == f"unreachable: what listens at {address} does not answer as a headrace server does"
+
+
+def test_a_relay_before_a_server_that_is_away_is_no_refusal(
+    knock: Knock, new_key: NewKey, talker: Callable[..., str]
+) -> None:
+    address = talker(b"", hangs_up=True)
+    for peer in (knock(address, new_key("ann", "client")), knock(address)):
+        for _ in range(15):  # events of several attempts
+            assert peer.bell.socket.poll(10_000)
+            assert (peer.bell.verdict() or "").startswith(f"unreachable: {address} ")
+        assert not peer.bell.final
 
 
 def test_a_web_server_does_not_answer_as_a_server_does(knock: Knock, new_key: NewKey) -> None:

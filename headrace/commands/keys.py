@@ -29,8 +29,8 @@ def keys(
 ) -> None:
     """Make keys for TCP: the server's own, and one for each trainer or worker; say who is let in.
 
-    Copy NAME.key to where it is used: it holds all that is needed there. To take a key away, remove its line from
-    authorized_keys; the server looks there all the time.
+    Copy NAME.key to where it is used: it holds all that is needed there.
+    To take a key away, remove its line from authorized_keys.
     """
     from ..pipeline.errors import InvalidArgumentError
     from ..pipeline.keys import AUTHORIZED, SERVER, keys_folder, make_client_key, make_server_key

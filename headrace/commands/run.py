@@ -51,7 +51,8 @@ def run(
 ) -> None:
     """Iterate over a pipeline, in this process or on a service; say how fast it is and where the time goes.
 
-    Runs in this process unless --serve, --service or --server says otherwise. Exit code 1 when the pipeline fails.
+    Runs in this process unless --serve, --service or --server says otherwise.
+    Exit code 1 when the pipeline fails.
     """
     from ..digest import Digest
     from ..script import dataset_in

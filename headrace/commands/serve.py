@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -38,50 +38,68 @@ _KEYS = {
 }
 
 
+_Workers: TypeAlias = Annotated[int | None, typer.Option(help="Worker processes to keep running here; 0 is allowed.")]
+_Listen: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="TCP address, as tcp://0.0.0.0:7311, for other machines. Repeatable.", metavar="ADDRESS"),
+]
+_Detach: TypeAlias = Annotated[bool, typer.Option("--detach", help="Run in the background; return when it is ready.")]
+_KeysFolder: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Folder of the keys for TCP. Default: ~/.config/headrace.", metavar="DIR")
+]
+_Insecure: TypeAlias = Annotated[
+    bool | None, typer.Option("--insecure", help="TCP without keys: whoever reaches the port can run code.")
+]
+_Page: TypeAlias = Annotated[
+    str | None, typer.Option(help="HOST:PORT of the page with /metrics, or none.", metavar="ADDRESS")
+]
+_StateDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Folder of what survives a restart. Default: ~/.local/state/headrace.", metavar="DIR"),
+]
+_Lease: TypeAlias = Annotated[
+    str | None, typer.Option(help="How long a call of a function may take, as '30 s'.", metavar="TIME")
+]
+_Heartbeat: TypeAlias = Annotated[str | None, typer.Option(help="Between a worker's signs of life.", metavar="TIME")]
+_Budget: TypeAlias = Annotated[
+    str | None, typer.Option(help="For what is computed and not consumed, as '256 MiB'.", metavar="SIZE")
+]
+_Split: TypeAlias = Annotated[str | None, typer.Option(help="Of a file that is one share of work.", metavar="SIZE")]
+_Grace: TypeAlias = Annotated[
+    str | None, typer.Option(help="How long epochs may go on after SIGTERM or Ctrl-C.", metavar="TIME")
+]
+_Idle: TypeAlias = Annotated[
+    str | None, typer.Option(help="How long to hold memory for a client that is gone.", metavar="TIME")
+]
+_Slabs: TypeAlias = Annotated[bool | None, typer.Option(help="Share memory with workers and trainers on this machine.")]
+_Ready: TypeAlias = Annotated[int | None, typer.Option("--ready", hidden=True)]
+
+
 @ending("serve")
 def serve(
     config: ConfigFile = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes to keep running here; 0 is allowed.")] = None,
-    listen: Annotated[
-        list[str] | None,
-        typer.Option(help="TCP address, as tcp://0.0.0.0:7311, for other machines. Repeatable.", metavar="ADDRESS"),
-    ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Run in the background; return when it is ready.")] = False,
-    keys: Annotated[
-        Path | None, typer.Option(help="Folder of the keys for TCP. Default: ~/.config/headrace.", metavar="DIR")
-    ] = None,
-    insecure: Annotated[
-        bool | None, typer.Option("--insecure", help="TCP without keys: whoever reaches the port can run code.")
-    ] = None,
-    metrics: Annotated[
-        str | None, typer.Option(help="HOST:PORT of the page with /metrics, or none.", metavar="ADDRESS")
-    ] = None,
+    workers: _Workers = None,
+    listen: _Listen = None,
+    detach: _Detach = False,
+    keys: _KeysFolder = None,
+    insecure: _Insecure = None,
+    metrics: _Page = None,
     run_dir: RunDir = None,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder of what survives a restart. Default: ~/.local/state/headrace.", metavar="DIR"),
-    ] = None,
-    lease: Annotated[
-        str | None, typer.Option(help="How long a call of a function may take, as '30 s'.", metavar="TIME")
-    ] = None,
-    heartbeat: Annotated[str | None, typer.Option(help="Between a worker's signs of life.", metavar="TIME")] = None,
-    budget: Annotated[
-        str | None, typer.Option(help="For what is computed and not consumed, as '256 MiB'.", metavar="SIZE")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Of a file that is one share of work.", metavar="SIZE")] = None,
-    grace: Annotated[
-        str | None, typer.Option(help="How long epochs may go on after SIGTERM or Ctrl-C.", metavar="TIME")
-    ] = None,
-    idle: Annotated[
-        str | None, typer.Option(help="How long to hold memory for a client that is gone.", metavar="TIME")
-    ] = None,
-    slabs: Annotated[bool | None, typer.Option(help="Share memory with workers and trainers on this machine.")] = None,
-    ready: Annotated[int | None, typer.Option("--ready", hidden=True)] = None,
+    state_dir: _StateDir = None,
+    lease: _Lease = None,
+    heartbeat: _Heartbeat = None,
+    budget: _Budget = None,
+    split: _Split = None,
+    grace: _Grace = None,
+    idle: _Idle = None,
+    slabs: _Slabs = None,
+    ready: _Ready = None,
 ) -> None:
     """Serve trainers: the server and its workers. Ctrl-C or `headrace stop` end it.
 
-    Prints the server's address when it is ready, and its log on stderr; with --detach, says where the log is. Trainers
-    on this machine find it with `headrace.connect()`.
+    Prints the server's address when it is ready, and its log on stderr.
+    With --detach, says where the log is.
+    Trainers on this machine find it with `headrace.connect()`.
     """
     from ..config import Config, load
 

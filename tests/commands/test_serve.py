@@ -202,9 +202,8 @@ def test_in_the_foreground_it_prints_its_address_shows_its_page_and_ends_with_ct
     assert server.stderr is not None
     assert server.stdout.readline() == f"ipc://{daemon_folder(place)}/server.sock\n"
     assert living(daemon_folder(place)) == server.pid
-    page = until(
-        lambda: re.match(r"headrace: metrics at (http://127\.0\.0\.1:\d+)/metrics\n", server.stderr.readline())
-    )[1]
+    errors = server.stderr
+    page = until(lambda: re.match(r"headrace: metrics at (http://127\.0\.0\.1:\d+)/metrics\n", errors.readline()))[1]
     until(lambda: "headrace_workers 1.0\n" in fetch(f"{page}/metrics"))
     assert json.loads(fetch(f"{page}/healthz"))["healthy"] is True
     server.send_signal(signal.SIGINT)

@@ -38,6 +38,8 @@ __all__ = ["Action", "Ask", "Broker", "Event", "FromClient", "FromWorker", "Gone
 
 #: A client that said nothing for so long may be busy with a step, or gone: something is sent to find out.
 PROBE_S = 10.0
+#: How often to look for jobs that nobody came back for.
+SWEEP_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,9 @@ class Broker:
     book: Book = field(default_factory=Book)
     allocate: Callable[[str, int], Array | None] | None = None  #: Room for so many bytes in memory shared with a peer.
     idle_s: float = 300.0  #: A run whose client is gone for so long is stopped until that opens it again.
+    forget_s: float = 7 * 86400.0  #: A job whose client did not come back for so long is closed.
+    missed: dict[int, float] = field(default_factory=dict)  #: Since when a job has no client.
+    swept: float = 0.0
     now: float = 0.0
     splits: count[int] = field(default_factory=count)
     runs: dict[int, Run] = field(default_factory=dict)
@@ -179,6 +184,9 @@ class Broker:
                 self.now = now
                 for job in list(self.conversations):
                     yield from self._look_after(job)
+                if now - self.swept >= SWEEP_S:
+                    self.swept = now
+                    yield from self._forget()
 
     def _look_after(self, job: int) -> Iterator[Action]:
         """See whether a silent client is still there; a busy one may be silent for as long as it likes.
@@ -197,6 +205,14 @@ class Broker:
             return
         talk.probed, talk.reached = self.now, True
         yield Reply(talk.peer, Waiting(talk.session, ""))
+
+    def _forget(self) -> Iterator[Action]:
+        """Close jobs whose clients have ended without a word. Who returns still later registers anew, and goes on."""
+        jobs = self.book.jobs.keys() - self.conversations.keys()
+        self.missed = {job: self.missed.get(job, self.now) for job in jobs}
+        for job in sorted(jobs):
+            if self.now - self.missed[job] >= self.forget_s:
+                yield from self._close(job)
 
     def _client(self, peer: str, message: Message) -> Iterator[Action]:
         match message:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 
 from headrace.broker.book import Acknowledged, Book, Checkpointed, Closed, EpochOpened, JobMade
-from headrace.broker.machine import Action, Ask, Broker, FromClient, FromWorker, Gone, Record, Reply, Tell, Tick
+from headrace.broker.machine import FromClient, FromWorker, Record, Reply, Tell, Tick
 from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset, Options
 from headrace.pipeline.errors import InvalidArgumentError
-from headrace.pipeline.execution import execute
 from headrace.pipeline.messages import (
     Close,
     Deliver,
@@ -29,96 +26,9 @@ from headrace.pipeline.messages import (
     Stale,
     Waiting,
 )
-from headrace.pipeline.orders import Granted, Release, Want, Withdrawn
-from headrace.pipeline.pieces import block_from, piece_buffers
-from headrace.pipeline.segment import segment_of
-from headrace.pipeline.work import Appetite
+from headrace.pipeline.orders import Granted, Withdrawn
 
-REGISTER = Register("key", b"graph", 5)
-#: Generation 9, incarnation 1, job 1, epoch 0.
-SESSION = (9, 1, 1, 0)
-LIMITS = Limits(rows_each=4, splits_least=1, parcel_bytes=1, checkpoint_elements=1, least_s=0)
-
-
-class House:
-    """A broker, and a worker that does at once what is wanted while `working`."""
-
-    def __init__(
-        self, dataset: Dataset, *, limits: Limits = LIMITS, incarnation: int = 1, book: Book | None = None
-    ) -> None:
-        self.graph, self.seed = dataset.resolved, dataset.seed
-        self.broker = Broker(
-            incarnation=incarnation, decode=lambda data: self.graph, limits=limits, book=book or Book()
-        )
-        self.working = True
-        self.wants: dict[int, Want] = {}
-        self.attempts = 0
-        self.replies: list[Reply] = []
-        self.facts: list[Any] = []
-        self.computed: list[tuple[int, int]] = []  #: First positions and depths of what was computed.
-
-    def tell(self, event: Any) -> list[Action]:
-        """One event, and whatever the worker does about it."""
-        actions = self.broker.handle(event)
-        self._note(actions)
-        while self.working and self.wants:
-            self._work(self.wants.pop(min(self.wants)))
-        return actions
-
-    def say(self, message: Message, peer: str = "client") -> list[Message]:
-        """A client says something; what it is answered."""
-        before = len(self.replies)
-        self.tell(FromClient(peer, message))
-        return [each.message for each in self.replies[before:]]
-
-    def _note(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            match action:
-                case Reply():
-                    self.replies.append(action)
-                case Record(fact):
-                    self.facts.append(fact)
-                case Ask(Want() as want):
-                    self.wants[want.split] = want
-                case Ask(Release(split)):
-                    self.wants.pop(split, None)
-
-    def _work(self, want: Want) -> None:
-        self.attempts += 1
-        self._note(self.broker.handle(Granted(want.split, self.attempts, "worker")))
-        segment = segment_of(self.graph, want.work.segment)
-        for piece in execute(segment, want.work, want.payload, self.seed, want.epoch, Appetite(elements=2)):
-            layout = piece.block.layout.to_data() if piece.block is not None else None
-            message = Pieces(want.split, self.attempts, piece.first, piece.next, piece.last, layout)
-            buffers = [np.ascontiguousarray(each).tobytes() for each in piece_buffers(piece, want.work)]
-            self.computed.append((piece.first, want.depth))
-            self._note(self.broker.handle(FromWorker("worker", message, buffers)))
-            if want.work.stop is not None and piece.next >= want.work.stop:
-                break  # the worker knows by itself that the split is done
-
-    def open(self, session: tuple[int, int, int, int] = SESSION, cursor: int | None = None) -> list[Message]:
-        """A client of this generation registers and opens the epoch."""
-        generation, incarnation, job, epoch = session
-        self.say(REGISTER)
-        return self.say(Open(incarnation, job, generation, epoch, cursor))
-
-    def delivered(self) -> list[tuple[int, Any]]:
-        """Numbers and values of all elements that went out, in that order."""
-        found: list[tuple[int, Any]] = []
-        for reply in self.replies:
-            if isinstance(reply.message, Deliver) and reply.block is not None:
-                assert reply.message.layout is not None
-                block = block_from(reply.message.layout, reply.block.buffer)
-                found += [(reply.message.first + row, block.element(row)) for row in range(block.rows)]
-        return found
-
-
-def dataset_of(count: int = 12) -> Dataset:
-    return Dataset.range(count).map(lambda x: x * x).with_options(Options(seed=5))
-
-
-def squares(first: int, end: int) -> list[tuple[int, int]]:
-    return [(i, i * i) for i in range(first, end)]
+from .house import REGISTER, SESSION, House, consume, dataset_of, shuffled, squares
 
 
 @pytest.fixture
@@ -315,17 +225,6 @@ def test_a_worker_is_told_what_arrived_and_again_after_a_while(house: House) -> 
 # Checkpoints.
 
 
-def shuffled() -> Dataset:
-    return Dataset.range(40).map(lambda x: x * x).shuffle(8, seed=3).with_options(Options(seed=5))
-
-
-def consume(house: House, session: tuple[int, int, int, int], first: int, end: int) -> None:
-    """A loop takes elements one by one; each is acknowledged when it comes for the next."""
-    for number in range(first, end):
-        house.say(Next(session, number, number, until=number + 1))
-        house.tell(Tick(house.broker.now + 1.0))
-
-
 def test_a_checkpoint_is_recorded_only_when_all_before_it_is_acknowledged() -> None:
     house = House(shuffled())
     house.open()
@@ -394,89 +293,3 @@ def test_acknowledgements_and_openings_are_recorded_before_they_are_answered(hou
     house.say(Next(SESSION, 0, 0, until=4))
     actions = house.tell(FromClient("client", Next(SESSION, 2, 4, until=6)))
     assert actions[0] == Record(Acknowledged(1, 0, 2))
-
-
-# Clients that are gone.
-
-
-def probes(actions: list[Action]) -> list[Message]:
-    """What clients were sent to see whether they are there."""
-    return [each.message for each in actions if isinstance(each, Reply) and isinstance(each.message, Waiting)]
-
-
-def test_a_silent_client_is_probed_every_ten_seconds_and_left_in_peace_before(house: House) -> None:
-    house.open()
-    house.say(Next(SESSION, 0, 0, until=4))
-    found = [len(probes(house.tell(Tick(float(now))))) for now in range(1, 32)]
-    assert [now for now, count in enumerate(found, 1) if count] == [10, 20, 30]
-    assert probes(house.tell(Tick(40.0))) == [Waiting(SESSION, "")]
-    house.say(Next(SESSION, 0, 0, until=4))
-    assert probes(house.tell(Tick(49.0))) == []
-
-
-def test_the_run_of_a_client_that_stays_gone_is_stopped_and_its_memory_given_back() -> None:
-    house = House(shuffled())
-    house.broker.idle_s = 60.0
-    house.open()
-    consume(house, SESSION, 0, 20)
-    house.working = False
-    run, begun = house.broker.runs[1], house.broker.now
-    for now in range(0, 70, 10):
-        assert house.broker.runs
-        if probes(house.tell(Tick(begun + now))):
-            house.tell(Gone("client"))
-    house.tell(Tick(begun + 70.0))
-    assert (house.broker.runs, house.broker.conversations, house.wants) == ({}, {}, {})
-    assert len(run.store) == 0
-    assert house.broker.book.jobs[1].acknowledged == 19
-
-
-def test_a_client_that_returns_goes_on_where_it_was() -> None:
-    house = House(shuffled())
-    house.broker.idle_s = 1.0
-    house.open()
-    consume(house, SESSION, 0, 20)
-    for _ in range(4):
-        house.tell(Gone("client"))
-        house.tell(Tick(house.broker.now + 1.0))
-    assert not house.broker.runs
-    house.replies.clear()
-    computed = len(house.computed)
-    assert house.say(Next(SESSION, 19, 20, until=24)) == [Stale(1)]
-    assert house.open(cursor=20) == [Opened(SESSION, 20)]
-    house.say(Next(SESSION, 19, 20, until=40))
-    assert house.delivered() == list(enumerate(shuffled().iterate(0)))[20:]
-    assert 0 < len(house.computed) - computed < 40 // 2 + 3, "from the checkpoint on, two elements a piece"
-
-
-def test_a_client_that_can_be_reached_again_is_not_gone(house: House) -> None:
-    house.broker.idle_s = 60.0
-    house.open()
-    for now in range(0, 600, 10):
-        house.tell(Tick(float(now)))
-        if now // 10 % 3:  # each third probe reaches it
-            house.tell(Gone("client"))
-    assert house.broker.runs
-
-
-def test_that_somebody_else_is_gone_does_not_matter(house: House) -> None:
-    house.broker.idle_s = 1.0
-    house.open()
-    for now in range(10):
-        house.tell(Gone("another"))
-        house.tell(Tick(float(now)))
-    assert house.broker.runs
-
-
-def test_a_journaled_graph_that_can_no_longer_be_read_is_refused_by_name(house: House) -> None:
-    house.say(REGISTER)
-    again = House(dataset_of(), incarnation=2, book=house.broker.book)
-
-    def refuse(data: bytes) -> Any:
-        raise InvalidArgumentError("an operator from the past")
-
-    again.broker.decode = refuse
-    assert again.say(Register("key", b"graph", 5)) == [Registered("key", 1)]
-    (refused,) = again.say(Open(2, 1, 9, 0))
-    assert isinstance(refused, Refused)
-    assert (refused.about, refused.error["args"]) == ("key", ["an operator from the past"])

@@ -106,6 +106,11 @@ class Daemon:
         self.server.kill()
         self._bury(self.server)
 
+    def wait(self, within_s: float = 60.0) -> int:
+        """Until the server has ended by itself; its status."""
+        assert self.server is not None
+        return self._bury(self.server, within_s)
+
     def _bury(self, process: subprocess.Popen[str], within_s: float | None = None) -> int:
         status = process.wait(within_s)
         if process.stdout is not None:

@@ -83,8 +83,9 @@ class Cursor:
 class Loader(IterableDataset[Any]):
     """Epochs of tensors; `loader` makes one.
 
-    Each `iter()` is the next epoch, also after a `break`. Arrays become tensors over the same memory, which is yours;
-    text stays `bytes`, arrays of text become lists of them; dicts and tuples are kept. An element that failed raises,
+    Each `for` is the next epoch, also after a `break`; an `iter()` of which nothing is taken is none. Arrays become
+    tensors over the same memory, which is yours; text stays `bytes`, arrays of text become lists of them; dicts and
+    tuples are kept. An element that failed raises,
     and `next()` goes on behind it.
 
     `state_dict()` is where the newest iteration stands, in plain numbers, and `load_state_dict` makes the next one go
@@ -109,11 +110,14 @@ class Loader(IterableDataset[Any]):
                 f"{world} ranks must draw the same numbers, and this dataset has no seed: "
                 "dataset.with_options(headrace.Options(seed=...))"
             )
+        return Epoch(self, rank, world, torch.cuda.is_available() if self._pin is None else self._pin)
+
+    def _begin(self) -> tuple[Cursor, Iterator[Element]]:
+        """The next epoch, or the rest of it: where it begins, and its elements. From now on it is the newest."""
         start = self._next or Cursor(self._cursor.epoch + 1)
-        pin = torch.cuda.is_available() if self._pin is None else self._pin
-        epoch = Epoch(self, self._open(start.epoch), start, rank, world, pin)
-        self._cursor, self._next = epoch.cursor, None
-        return epoch
+        source = self._open(start.epoch)
+        self._cursor, self._next = replace(start), None
+        return start, source
 
     def __len__(self) -> int:
         """How many batches of an epoch this rank gets; TypeError where only reading tells."""
@@ -181,9 +185,9 @@ class Loader(IterableDataset[Any]):
             self._idle.close()
             self._idle = None
 
-    def _ended(self, epoch: Epoch, source: Iterator[Element]) -> None:
+    def _ended(self, cursor: Cursor, source: Iterator[Element]) -> None:
         """An epoch came to its end: its service iterator can open the next one."""
-        if epoch.cursor is self._cursor and self._next is None:
+        if cursor is self._cursor and self._next is None:
             self._next = Cursor(self._cursor.epoch + 1)
         if isinstance(source, ServiceIterator):
             self._drop_idle()
@@ -201,13 +205,14 @@ class Loader(IterableDataset[Any]):
 class Epoch(Iterator[Any]):
     """One epoch of a loader on one rank."""
 
-    def __init__(
-        self, loader: Loader, source: Iterator[Element], cursor: Cursor, rank: int, world: int, pin: bool
-    ) -> None:
-        self._loader, self._source, self._rank, self._world, self._pin = loader, source, rank, world, pin
-        self.cursor = replace(cursor)
-        self._behind: Cursor | None = cursor if cursor.batches else None  #: To be passed over first.
+    def __init__(self, loader: Loader, rank: int, world: int, pin: bool) -> None:
+        self._loader, self._rank, self._world, self._pin = loader, rank, world, pin
+        self._source: Iterator[Element] | None = (
+            None  #: Opened with the first `next()`: trainers call `iter()` to look.
+        )
+        self._cursor = Cursor()
         self._seen, self._errors = 0, 0
+        self._behind: Cursor | None = None  #: To be passed over first.
         self._turn = 0  #: Whose batch comes next.
         self._mine: Element = None
         self._closed = False
@@ -215,29 +220,32 @@ class Epoch(Iterator[Any]):
     def __next__(self) -> Any:
         if self._closed:
             raise StopIteration
+        if self._source is None:
+            self._behind, self._source = self._loader._begin()
+            self._cursor = self._loader._cursor
         try:
             if self._behind is not None:
-                self._pass_over(self._behind)
-            return as_tensors(self._round(), pin_memory=self._pin)
+                self._pass_over(self._behind, self._source)
+            return as_tensors(self._round(self._source), pin_memory=self._pin)
         except StopIteration:
             self._closed = True
-            self._loader._ended(self, self._source)
+            self._loader._ended(self._cursor, self._source)
             raise
 
-    def _round(self) -> Element:
+    def _round(self, source: Iterator[Element]) -> Element:
         """One batch for each rank; ours."""
         while self._turn < self._world:
-            batch = self._take()
+            batch = self._take(source)
             if self._turn == self._rank:
                 self._mine = batch
             self._turn += 1
-        self.cursor.batches, self.cursor.errors = self._seen, self._errors
+        self._cursor.batches, self._cursor.errors = self._seen, self._errors
         mine, self._mine, self._turn = self._mine, None, 0
         return mine
 
-    def _take(self) -> Element:
+    def _take(self, source: Iterator[Element]) -> Element:
         try:
-            batch = next(self._source)
+            batch = next(source)
         except ServiceError:
             raise  # about the way to the server, not about an element
         except HeadraceError:
@@ -246,11 +254,11 @@ class Epoch(Iterator[Any]):
         self._seen += 1
         return batch
 
-    def _pass_over(self, behind: Cursor) -> None:
+    def _pass_over(self, behind: Cursor, source: Iterator[Element]) -> None:
         """What a former loader has delivered of this epoch."""
         while self._seen < behind.batches:
             try:
-                self._take()
+                self._take(source)
             except StopIteration:
                 raise FailedPreconditionError(
                     f"the loaded state stands after {behind.batches} batches of epoch {behind.epoch}, which has only "

@@ -63,6 +63,18 @@ def test_a_loop_that_was_left_is_not_gone_on_with(make: Make, numbers: Dataset) 
     assert listed(batches) == epoch_of(numbers, 1)
 
 
+def test_an_iter_of_which_nothing_is_taken_is_no_epoch(make: Make, numbers: Dataset) -> None:
+    """Lightning, for one, calls iter() to see whether it can."""
+    batches = make(numbers)
+    looked = iter(batches)
+    assert listed(batches) == epoch_of(numbers, 0)
+    state = batches.state_dict()
+    iter(batches)
+    assert batches.state_dict() == state
+    assert listed(batches) == epoch_of(numbers, 1)
+    assert listed(looked) == epoch_of(numbers, 2)
+
+
 def test_two_iterations_at_once_do_not_disturb_each_other(make: Make, numbers: Dataset) -> None:
     batches = make(numbers)
     both = [(one.tolist(), other.tolist()) for one, other in zip(batches, batches, strict=True)]

@@ -53,6 +53,11 @@ class Daemon:
         """The file of a new key."""
         return make_client_key(self.keys, name, roles)
 
+    def forget(self, name: str) -> None:
+        """Take the line of a key away."""
+        path = self.keys / AUTHORIZED
+        path.write_text("".join(f"{each}\n" for each in path.read_text().splitlines() if not each.endswith(f" {name}")))
+
     def ask(self, key: Path, within_s: float = 20.0) -> Status:
         """How it is."""
         answer = visit(self.address, AskStatus(), read_client_key(key), within_s)
@@ -154,8 +159,7 @@ def test_who_is_not_in_the_list_is_told_so(daemon: Daemon, tmp_path: Path) -> No
     with pytest.raises(ServiceError, match=f"refused: .* has another key than the one in {key}"):
         daemon.ask(key)
     ours = daemon.key("eve", "submit")
-    path = daemon.keys / AUTHORIZED
-    path.write_text("".join(f"{each}\n" for each in path.read_text().splitlines() if not each.endswith(" eve")))
+    daemon.forget("eve")
     with pytest.raises(ServiceError, match=f"refused: the server does not know this key: .* {ours} "):
         daemon.ask(ours)
 
@@ -169,13 +173,23 @@ def test_a_key_that_is_taken_away_is_refused_at_the_next_message(daemon: Daemon,
     lock = read_client_key(daemon.key("bob", "client"))
     dealer = socket_of(zmq.DEALER, lock=lock)
     connect_socket(dealer, daemon.address)
-    path = daemon.keys / AUTHORIZED
-    path.write_text("".join(f"{each}\n" for each in path.read_text().splitlines() if not each.endswith(" bob")))
+    daemon.forget("bob")
     dealer.send_multipart(to_frames(AskStatus()))
     assert dealer.poll(10_000)
     answer = from_frames(dealer.recv_multipart())[0]
     assert isinstance(answer, Refused)
     assert answer.error["args"] == ["refused: this key is no longer in the server's authorized_keys"]
+
+
+def test_a_training_loop_whose_key_is_taken_away_is_told_so(daemon: Daemon) -> None:
+    key = daemon.key("dan", "submit")
+    dataset = hr.Dataset.range(100_000).map(lambda x: x + 1).batch(10)
+    with hr.connect(daemon.address, key=key) as service, service.iterate(dataset) as iterator:
+        next(iterator)
+        daemon.forget("dan")
+        with pytest.raises(ServiceError, match="this key is no longer in the server's authorized_keys"):
+            for _ in iterator:
+                pass
 
 
 def test_a_peer_of_another_version_is_told_which_is_older(daemon: Daemon, ann: Path, socket_of: SocketOf) -> None:

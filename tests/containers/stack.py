@@ -51,7 +51,7 @@ def docker(*arguments: str, wait_s: float = 120) -> str:
     return done.stdout
 
 
-def build(image: str, context: Path) -> None:
+def build(image: str, context: Path) -> str:
     """Make the image: from the wheels in the folder HEADRACE_WHEELS where that is set, else from PyPI."""
     shutil.copy(ROOT / "Dockerfile", context)
     for source in (ROOT / name for name in SOURCES):
@@ -64,6 +64,7 @@ def build(image: str, context: Path) -> None:
         shutil.copytree(wheels, context / "wheels")
         arguments = ["--build-arg", "OFFLINE=1"]
     docker("build", "--tag", image, *arguments, str(context), wait_s=1200)
+    return image
 
 
 def until(what: str, holds: Callable[[], Any], wait_s: float = 60) -> Any:

@@ -19,7 +19,6 @@ from tests.containers.stack import ROOT, Stack, build, docker, until
 
 pytestmark = pytest.mark.slow
 
-IMAGE = "headrace-test"
 EPOCHS = 2
 #: What a step of training takes: so long that faults come and go within an epoch, and the workers wait for the trainer.
 STEP_S = 0.25
@@ -90,11 +89,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    build(IMAGE, tmp_path_factory.mktemp("context"))
+    image = os.environ.get("HEADRACE_IMAGE") or build("headrace-test", tmp_path_factory.mktemp("context"))
     (folder / "server.toml").write_text(SERVER)
     (folder / "server.toml").chmod(0o644)
     (folder / "overlay.yml").write_text(OVERLAY.format(folder=folder, data=data, epochs=EPOCHS, step_s=STEP_S))
-    stack = Stack(folder / "overlay.yml", {"HEADRACE_DATA": str(data), "HEADRACE_IMAGE": IMAGE})
+    stack = Stack(folder / "overlay.yml", {"HEADRACE_DATA": str(data), "HEADRACE_IMAGE": image})
     try:
         yield stack
     finally:

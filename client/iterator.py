@@ -196,11 +196,11 @@ class ServiceIterator(Iterator[Element]):
             except zmq.Again:
                 return
             try:
-                message, buffers = from_frames([frame.buffer for frame in frames])
+                message, came = from_frames([frame.buffer for frame in frames])
             except MalformedMessage as error:
                 raise ServiceError(f"the server sent what cannot be read: {error}") from error
             self._say(self._session.handle(Tick(time.monotonic())))
-            heard, buffers, answers = self._memory.received(message, buffers)
+            heard, buffers, answers = self._memory.received(message, came)
             self._send(answers)
             if heard is not None:
                 self._say(self._session.handle(Received(heard, buffers[0] if buffers else None)))

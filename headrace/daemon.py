@@ -20,6 +20,7 @@ import zmq
 from .broker.book import Closed
 from .broker.run import Limits
 from .depot import Depot
+from .events import Dead, End, Ending, Examine, Finish, From, Gone, Journal, Look, Report, Said, Seen, Tick, To, Trouble
 from .facts import Fact, Memory
 from .journal import Journal as DiskJournal
 from .peers import Door, Peers, open_doors
@@ -31,24 +32,7 @@ from .pipeline.orders import Scanned
 from .pipeline.sharing import ServerMemory
 from .pipeline.sockets import own
 from .scanning import look
-from .server import (
-    Dead,
-    End,
-    Ending,
-    Examine,
-    Finish,
-    From,
-    Gone,
-    Journal,
-    Look,
-    Report,
-    Said,
-    Seen,
-    Server,
-    Tick,
-    To,
-    Trouble,
-)
+from .server import Server
 from .status import status_of
 from .workers.launcher import Launcher
 from .workers.output import print_named

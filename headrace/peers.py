@@ -96,13 +96,13 @@ class Peers:
         peer = name if user is None else f"{user.name}/{name}"
         self._remember(peer, door.socket, identity)
         try:
-            message, buffers = from_frames([frame.buffer for frame in frames[1:]])
+            message, came = from_frames([frame.buffer for frame in frames[1:]])
             if door.gate is not None and user is not None and (why := door.gate.allowed(user, message)) is not None:
                 raise ProtocolError(why)
         except ProtocolError as error:
             self.send(peer, Refused(to_data(error)))
             return None
-        heard, buffers, answers = self.memory.received(peer, message, buffers)
+        heard, buffers, answers = self.memory.received(peer, message, came)
         for answer in answers:
             self.send(peer, answer)
         return None if heard is None else Heard(peer, heard, buffers)

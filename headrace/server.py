@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from .broker import machine as broker_machine
 from .broker.book import Closed, EpochOpened
@@ -17,6 +17,25 @@ from .broker.machine import Broker
 from .broker.run import Limits
 from .coordinator import machine as coordinator_machine
 from .coordinator.machine import Coordinator, Died, Executing, Over, Silent
+from .events import (
+    Action,
+    Dead,
+    End,
+    Ending,
+    Event,
+    Examine,
+    Finish,
+    From,
+    Gone,
+    Journal,
+    Look,
+    Report,
+    Said,
+    Seen,
+    Tick,
+    To,
+    Trouble,
+)
 from .facts import Fact, Memory
 from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, to_data
 from .pipeline.messages import (
@@ -47,146 +66,7 @@ from .pipeline.nodes import Node
 from .pipeline.orders import Granted, Order, Release, Scan, Scanned, Want, Withdrawn
 from .pipeline.pieces import payload_buffers
 
-__all__ = [
-    "Action",
-    "Dead",
-    "End",
-    "Event",
-    "Ending",
-    "Examine",
-    "Finish",
-    "From",
-    "Gone",
-    "Journal",
-    "Look",
-    "Report",
-    "Said",
-    "Seen",
-    "Server",
-    "Tick",
-    "To",
-    "Trouble",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class From:
-    """A peer said something."""
-
-    peer: str
-    message: Message
-    buffers: Sequence[Any] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """A worker's process has ended, how, and what it was executing: split and position."""
-
-    peer: str
-    executing: tuple[int, int] | None = None
-    cause: str = "the process ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """What was sent to this peer did not reach it: nobody of that name is connected."""
-
-    peer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The answer to Examine: what the worker is executing, split and position, or nothing."""
-
-    peer: str
-    executing: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why no worker can be kept running; None once that is over. Who waits is told."""
-
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A worker that the server itself started has printed something."""
-
-    worker: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The server is to end: from now on no epoch begins, and those that run have so many seconds."""
-
-    grace_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time passes."""
-
-    now: float
-
-
-Event: TypeAlias = From | Dead | Gone | Seen | Trouble | Said | Ending | Tick | Scanned
-
-
-@dataclass(frozen=True, slots=True)
-class To:
-    """To a peer."""
-
-    peer: str
-    message: Message
-    buffers: Sequence[Any] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """To disk, before anything that follows."""
-
-    fact: Fact
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """See where a file can be cut, and come back with Scanned."""
-
-    scan: Scan
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """End a worker's process; a fresh one is to take its place."""
-
-    peer: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Examine:
-    """See what a silent worker of ours is executing, and come back with Seen."""
-
-    peer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Tell a peer how the server is; only its process knows all of that."""
-
-    peer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """End the server's process in good order, as somebody asked."""
-
-    grace_s: float
-
-
-Action: TypeAlias = To | Journal | Look | End | Examine | Report | Finish
+__all__ = ["Server"]
 
 
 @dataclass(slots=True)

@@ -21,13 +21,14 @@ from headrace.broker.run import Limits
 from headrace.client.machine import ClientSession, Go, Parcel, Take
 from headrace.client.machine import Received as ClientReceived
 from headrace.client.machine import Tick as ClientTick
+from headrace.events import Dead, End, Examine, From, Gone, Journal, Look, Seen, Tick, To
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.messages import VERSION, Hello, Message, Register
 from headrace.pipeline.orders import Scan, Scanned
 from headrace.pipeline.pieces import block_from, piece_buffers
 from headrace.pipeline.records import scan_records
 from headrace.pipeline.work import Appetite
-from headrace.server import Dead, End, Examine, From, Gone, Journal, Look, Seen, Server, Tick, To
+from headrace.server import Server
 from headrace.workers.machine import Begin, Drop, Learn, Produced, Say, WorkerSession
 from headrace.workers.machine import Received as WorkerReceived
 from headrace.workers.machine import Tick as WorkerTick

@@ -12,9 +12,10 @@ from headrace.broker.lanes import Lane, LaneStream
 from headrace.broker.machine import Broker
 from headrace.broker.run import Limits, Run
 from headrace.client.machine import ClientSession
+from headrace.events import Action, Event, Journal
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.work import Piece
-from headrace.server import Action, Event, Journal, Server
+from headrace.server import Server
 
 from .cluster import Cluster
 from .weather import Faults, Lost

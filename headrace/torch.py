@@ -85,8 +85,7 @@ class Loader(IterableDataset[Any]):
 
     Each `for` is the next epoch, also after a `break`; an `iter()` of which nothing is taken is none. Arrays become
     tensors over the same memory, which is yours; text stays `bytes`, arrays of text become lists of them; dicts and
-    tuples are kept. An element that failed raises,
-    and `next()` goes on behind it.
+    tuples are kept. An element that failed raises, and `next()` goes on behind it.
 
     `state_dict()` is where the newest iteration stands, in plain numbers, and `load_state_dict` makes the next one go
     on from there, in any number of ranks and with or without a service. It computes what was delivered of that epoch

@@ -31,6 +31,12 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     made.stop()
 
 
+@pytest.fixture
+def children() -> Callable[[int], set[int]]:
+    """`children(pid)`: the processes that it has started and that are alive."""
+    return lambda pid: {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
 def noisy(x: Any, rng: np.random.Generator) -> Any:
     return x * 1000 + rng.integers(1000), np.full(50, x)
 
@@ -111,6 +117,35 @@ def test_two_trainers_find_their_own_jobs_again(daemon: Daemon, same: Same) -> N
         got += list(first)
     same(got, list(one.iterate(0)))
     same(more, list(other.iterate(0)))
+
+
+@pytest.fixture
+def elsewhere(daemon: Daemon) -> Iterator[subprocess.Popen[bytes]]:
+    """Two workers that the server did not start."""
+    command = [sys.executable, "-m", "headrace", "worker", f"--server={daemon.address}", "--workers=2"]
+    daemon.start("--workers=0")
+    with subprocess.Popen(command) as launcher:
+        yield launcher
+        launcher.terminate()
+        launcher.wait(30)
+
+
+def test_workers_that_others_started_come_back_by_themselves(
+    daemon: Daemon, elsewhere: subprocess.Popen[bytes], same: Same, children: Callable[[int], set[int]]
+) -> None:
+    dataset = hr.Dataset.range(3000).map(noisy).shuffle(300, seed=2).batch(10).map(lambda x, y: (x, y.sum(axis=1)))
+    with hr.connect(daemon.address) as service:
+        iterator = service.iterate(dataset)
+        got = [next(iterator)]
+        workers = children(elsewhere.pid)
+        assert len(workers) == 2
+        for _ in range(2):
+            got += [next(iterator) for _ in range(100)]
+            daemon.kill()
+            daemon.start("--workers=0")
+        got += list(iterator)
+    same(got, list(dataset.iterate(0)))
+    assert children(elsewhere.pid) == workers
 
 
 def test_an_element_that_kills_is_not_tried_anew_by_each_server(

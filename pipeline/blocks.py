@@ -111,9 +111,11 @@ class Block:
         return cls(layout.structure, layout.rows, columns, buffer)
 
     @classmethod
-    def of_columns(cls, structure: Structure, rows: int, columns: Sequence[Column]) -> Block:
-        """A block with a copy of these columns of so many rows in one buffer."""
-        block = cls.of_layout(BlockLayout(structure, rows, tuple(each.layout for each in columns)))
+    def of_columns(
+        cls, structure: Structure, rows: int, columns: Sequence[Column], allocate: Allocate | None = None
+    ) -> Block:
+        """A block with a copy of these columns of so many rows in one buffer, which lies where `allocate` says."""
+        block = cls.of_layout(BlockLayout(structure, rows, tuple(each.layout for each in columns)), allocate)
         for new, old in zip(block.columns, columns, strict=True):
             for to, source in zip(new.arrays, old.arrays, strict=True):
                 to[...] = source

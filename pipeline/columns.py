@@ -34,7 +34,7 @@ __all__ = ["Allocate", "Arena", "Column", "Layout", "aligned", "column_of", "lay
 
 Array: TypeAlias = npt.NDArray[Any]
 #: Room for so many bytes in memory that another process can read, uint8; None where there is none.
-Allocate: TypeAlias = "Callable[[int], Array | None]"
+Allocate: TypeAlias = Callable[[int], Array | None]
 _ALIGN = 64
 #: What NumPy can have.
 MAX_RANK = 32

@@ -54,7 +54,8 @@ def execute(
         case Generator() as leaf:
             chunks = generated(leaf, segment.leaf_path, work, seed, epoch, appetite, watch)
         case leaf:
-            chunks = read(leaf, work, payload)
+            # Where no function comes between, what is read is what is sent.
+            chunks = read(leaf, work, payload, None if segment.steps or work.poison else appetite.allocate)
     return run_steps(segment, chunks, work, seed, epoch, appetite, watch)
 
 
@@ -133,7 +134,9 @@ class _Stream(Operator):
 
         def watch(position: int) -> None:
             row, within = divmod(position, job.grain)
-            origin, offset = (job.work.origin, row) if payload is None else payload.identities[row].tolist()
+            origin, offset = (
+                (job.work.origin, job.work.offset_at(row)) if payload is None else payload.identities[row].tolist()
+            )
             key = derive("inside", path, origin, offset, within)
             inside(key, lambda: describe(job.work, origin, offset))
 

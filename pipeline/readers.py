@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .blocks import Block
-from .columns import Arena, Array, Column, column_of, layout_of
+from .columns import Allocate, Arena, Array, Column, column_of, layout_of
 from .errors import FileError, HeadraceError, NotFoundError
 from .lines import read_lines
 from .nodes import Lines, Node, Range, Records, Rows
@@ -39,12 +39,15 @@ class Chunk:
     error: HeadraceError | None = None  #: Instead of elements: why the input at this position cannot be read.
 
 
-def read(leaf: Node | None, work: Work, payload: Payload | None) -> Iterator[Chunk]:
-    """The elements of a unit of work before any function; what cannot be read is a chunk with an error."""
+def read(leaf: Node | None, work: Work, payload: Payload | None, allocate: Allocate | None = None) -> Iterator[Chunk]:
+    """The elements of a unit of work before any function; what cannot be read is a chunk with an error.
+
+    Blocks lie where `allocate` says, if it says so.
+    """
     if leaf is None:
         assert payload is not None, "work on elements handed along, without them"
         return _handed(payload, work)
-    return _read(leaf, work)
+    return _read(leaf, work, allocate)
 
 
 def failed(error: HeadraceError, position: int) -> Chunk:
@@ -88,24 +91,26 @@ def slice_of(column: Column, low: int, high: int) -> Column:
 
 
 @singledispatch
-def _read(leaf: Node, work: Work) -> Iterator[Chunk]:
+def _read(leaf: Node, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     raise TypeError(f"{type(leaf).__name__} is no leaf")
 
 
 @_read.register
-def _(leaf: Rows, work: Work) -> Iterator[Chunk]:
+def _(leaf: Rows, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     each = sum(array.nbytes // max(1, len(array)) for array in leaf.arrays)
     for low, high in _runs(work, max(1, CHUNK_BYTES // max(1, each))):
         rows = work.offsets(np.arange(low, high)) if work.view else slice(low, high)
-        yield Chunk(_block_of_rows(leaf, rows, high - low), np.arange(low, high), high)
+        columns = [_rows_column(array[rows]) for array in leaf.arrays]
+        block = Block.of_columns(leaf.structure, high - low, columns, allocate)
+        yield Chunk(block, np.arange(low, high), high)
 
 
 @_read.register
-def _(leaf: Range, work: Work) -> Iterator[Chunk]:
+def _(leaf: Range, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     for low, high in _runs(work, CHUNK_BYTES // 8):
         values = (leaf.start + leaf.step * work.offsets(np.arange(low, high))).astype(leaf.dtype)
         column = Column(leaf.dtype, 0, values)
-        yield Chunk(Block.of_columns(Structure(), high - low, [column]), np.arange(low, high), high)
+        yield Chunk(Block.of_columns(Structure(), high - low, [column], allocate), np.arange(low, high), high)
 
 
 def _runs(work: Work, rows: int) -> Iterator[tuple[int, int]]:
@@ -119,10 +124,6 @@ def _runs(work: Work, rows: int) -> Iterator[tuple[int, int]]:
         yield low, min(work.stop, low + rows)
 
 
-def _block_of_rows(leaf: Rows, rows: Array | slice, count: int) -> Block:
-    return Block.of_columns(leaf.structure, count, [_rows_column(array[rows]) for array in leaf.arrays])
-
-
 def _rows_column(rows: Array) -> Column:
     if rows.dtype != object:
         return Column(rows.dtype, rows.ndim - 1, rows)
@@ -132,7 +133,7 @@ def _rows_column(rows: Array) -> Column:
 
 
 @_read.register
-def _(leaf: Records, work: Work) -> Iterator[Chunk]:
+def _(leaf: Records, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     if work.only is not None:
         for each in work.only:
             if each >= work.start:
@@ -140,19 +141,19 @@ def _(leaf: Records, work: Work) -> Iterator[Chunk]:
         return
     position: int | None = work.start
     while position is not None and (work.stop is None or position < work.stop):
-        chunks = _guarded(read_records(work.path, leaf.compression, position, work.stop, CHUNK_BYTES), work, position)
-        position = None
-        for chunk in chunks:
+        chunks = read_records(work.path, leaf.compression, position, work.stop, CHUNK_BYTES)
+        start, position = position, None
+        for chunk in _guarded(chunks, work, start, allocate):
             yield chunk
             # Behind a payload whose CRC is wrong the framing still holds: only that record is lost.
             position = chunk.error.resume if isinstance(chunk.error, FileError) else None
 
 
 @_read.register
-def _(leaf: Lines, work: Work) -> Iterator[Chunk]:
+def _(leaf: Lines, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     chunks = read_lines(work.path, leaf.compression, work.start, work.stop, CHUNK_BYTES)
     wanted = None if work.only is None else np.array(work.only)
-    for chunk in _guarded(chunks, work, work.start):
+    for chunk in _guarded(chunks, work, work.start, allocate if wanted is None else None):
         if wanted is None or chunk.error is not None:
             yield chunk
         else:
@@ -164,13 +165,15 @@ def _picked(chunk: Chunk, wanted: Array) -> Iterator[Chunk]:
         yield Chunk(rows_of(chunk.block, row, row + 1), chunk.offsets[row : row + 1], int(chunk.offsets[row]) + 1)
 
 
-def _guarded(chunks: Iterator[RecordChunk], work: Work, position: int) -> Iterator[Chunk]:
+def _guarded(
+    chunks: Iterator[RecordChunk], work: Work, position: int, allocate: Allocate | None = None
+) -> Iterator[Chunk]:
     """Chunks of strings as blocks; a file that cannot be read further is one failure that covers the rest."""
     try:
         for chunk in chunks:
             column = Column(bytes, 0, chunk.data, chunk.splits)
             position = chunk.next_offset
-            yield Chunk(Block.of_columns(Structure(), len(column), [column]), chunk.offsets, position)
+            yield Chunk(Block.of_columns(Structure(), len(column), [column], allocate), chunk.offsets, position)
     except (HeadraceError, OSError, ValueError) as error:
         told = error if isinstance(error, HeadraceError) else NotFoundError(work.path, f"cannot be read: {error}")
         end = told.resume if isinstance(told, FileError) and told.resume is not None else BEHIND

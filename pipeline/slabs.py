@@ -183,7 +183,7 @@ class Pool:
 
     def allocate(self, nbytes: int) -> Array | None:
         """Room for a block, uint8, not cleared; None for small ones, and where there is no room."""
-        if nbytes < LEAST_BYTES:
+        if not LEAST_BYTES <= nbytes <= self.limit:
             return None
         self._collect()
         size = aligned(nbytes)

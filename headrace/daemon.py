@@ -86,6 +86,8 @@ class Daemon:
     journal: DiskJournal | None = None
     show: Callable[[dict[str, Any]], None] | None = None  #: Is given a picture of the server every second.
     shown: float = 0.0
+    poller: zmq.Poller = field(default_factory=zmq.Poller)
+    polled: set[int] = field(default_factory=set)  #: Descriptors of what workers print.
     scanner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "scan"))
     scans: list[Future[Scanned]] = field(default_factory=list)
     started: float = field(default_factory=monotonic)
@@ -94,6 +96,11 @@ class Daemon:
     stop_now: bool = False
     asked: bool = False  #: Whether a signal asked to end in good order.
     parent: int = field(default_factory=os.getppid)
+
+    def __post_init__(self) -> None:
+        lifeline = [self.config.lifeline] if self.config.lifeline is not None else []
+        for each in (*(socket for door in self.peers.doors for socket in door.sockets), *lifeline):
+            self.poller.register(each, zmq.POLLIN)
 
     def loop(self) -> None:
         """Until the starter is gone, or says stop."""
@@ -119,15 +126,13 @@ class Daemon:
         self._do(Ending(grace_s))
 
     def _wait(self) -> dict[Any, int]:
-        poller = zmq.Poller()
-        for door in self.peers.doors:
-            for socket in door.sockets:
-                poller.register(socket, zmq.POLLIN)
-        for descriptor in self.launcher.descriptors:
-            poller.register(descriptor, zmq.POLLIN)
-        if self.config.lifeline is not None:
-            poller.register(self.config.lifeline, zmq.POLLIN)
-        return dict(poller.poll(int(self.config.tick_s * 1000)))
+        printing = set(self.launcher.descriptors)
+        for gone in self.polled - printing:
+            self.poller.unregister(gone)
+        for new in printing - self.polled:
+            self.poller.register(new, zmq.POLLIN)
+        self.polled = printing
+        return dict(self.poller.poll(int(self.config.tick_s * 1000)))
 
     def _hear(self, door: Door) -> None:
         for heard in self.peers.hear(door):

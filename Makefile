@@ -27,7 +27,8 @@ test: $(VENV)/ready ## Every test but those marked slow.
 $(ADAPTERS)/ready: pyproject.toml
 	$(PYTHON) -m venv $(ADAPTERS)
 	$(ADAPTERS)/bin/python -m pip install --quiet --upgrade pip
-	$(ADAPTERS)/bin/python -m pip install --quiet --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu '$(TORCH)'
+	$(ADAPTERS)/bin/python -m pip install --quiet '$(TORCH)' 2>/dev/null || \
+	  $(ADAPTERS)/bin/python -m pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu '$(TORCH)'
 	$(ADAPTERS)/bin/python -m pip install --quiet --editable '.[demo,jax,test]'
 	@touch $@
 

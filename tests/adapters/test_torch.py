@@ -199,6 +199,35 @@ def test_rank_and_world_come_from_the_process_group(
         torch.distributed.destroy_process_group()
 
 
+ONE_RANK = """
+import sys
+import torch
+import headrace as hr
+from headrace.torch import loader
+
+rank, file = int(sys.argv[1]), sys.argv[2]
+batches = loader(hr.Dataset.range(22).shuffle(22).batch(2).with_options(hr.Options(seed=5)))
+torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+for batch in batches:
+    torch.distributed.all_reduce(batch)  # would wait for ever where one rank had a batch more
+    print(batch.tolist())
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_of_a_group_take_as_many_steps(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ONE_RANK]
+    ranks = [
+        subprocess.Popen([*command, str(rank), str(tmp_path / "group")], stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    printed = [rank.communicate(timeout=300)[0] for rank in ranks]
+    batches = list(Dataset.range(22).shuffle(22).batch(2).with_options(Options(seed=5)))
+    sums = [(one + other).tolist() for one, other in zip(batches[0:10:2], batches[1:10:2], strict=True)]
+    assert len(batches) == 11
+    assert printed == ["".join(f"{each}\n" for each in sums)] * 2
+
+
 def test_ranks_without_a_common_seed_are_refused() -> None:
     batches = loader(Dataset.range(8).shuffle(8).batch(2), rank=0, world=2)
     with pytest.raises(hr.FailedPreconditionError, match=r"2 ranks must draw the same numbers.*Options\(seed"):

@@ -14,7 +14,7 @@ __all__ = ["keys"]
 
 @ending("keys")
 def keys(
-    name: Annotated[str | None, typer.Argument(help="The same as --add.", metavar="[NAME]")] = None,
+    name: Annotated[str | None, typer.Argument(help="The same as --add.", metavar="NAME")] = None,
     add: Annotated[
         str | None, typer.Option(help="Make the key NAME.key of a trainer or worker, and let it in.", metavar="NAME")
     ] = None,

@@ -16,7 +16,8 @@ from .work import BEHIND, Piece
 
 __all__ = ["Arrivals"]
 
-_Run: TypeAlias = "tuple[Handles, npt.NDArray[np.int64]]"
+#: Elements, their positions, and about how many bytes each takes.
+_Run: TypeAlias = "tuple[Handles, npt.NDArray[np.int64], int]"
 
 
 @dataclass(slots=True)
@@ -39,9 +40,8 @@ class Arrivals:
         """Take the next piece; it must begin at the watermark."""
         assert piece.first == self.watermark, "pieces come in order"
         if piece.block is not None and piece.identities is not None and piece.positions is not None:
-            self._queue.append(
-                (self.store.add(piece.block, piece.identities, self.job.inputs is not None), piece.positions)
-            )
+            handles = self.store.add(piece.block, piece.identities, self.job.inputs is not None)
+            self._queue.append((handles, piece.positions, piece.nbytes // max(1, len(handles))))
         elif piece.error is not None:
             self._queue.append((Failed(piece.error), piece.first))
         self.waiting_bytes += piece.nbytes
@@ -59,12 +59,13 @@ class Arrivals:
         if isinstance(first[0], Failed):
             self._advance()
             return first[0]
-        handles, positions = first
+        handles, positions, each = first
         if len(handles) > limit:
-            self._queue.appendleft((handles[limit:], positions[limit:]))
-        self.waiting_bytes = max(0, self.waiting_bytes - self.store.nbytes_of(handles[:limit])) if self._queue else 0
+            self._queue.appendleft((handles[limit:], positions[limit:], each))
+            handles = handles[:limit]
+        self.waiting_bytes = max(0, self.waiting_bytes - each * len(handles)) if self._queue else 0
         self._advance()
-        return handles[:limit]
+        return handles
 
     def _advance(self) -> None:
         if not self._queue:
@@ -90,7 +91,7 @@ class Arrivals:
 
     def close(self) -> None:
         """Give back what was not handed on, and the elements that were handed along."""
-        for first, _ in self._queue:
+        for first, *_ in self._queue:
             if isinstance(first, np.ndarray):
                 self.store.release(first)
         self._queue.clear()

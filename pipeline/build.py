@@ -205,7 +205,7 @@ def _(node: Interleave, to: Settings, at: Place = START) -> Operator:
     segment = segment_at(node, at.branch)
 
     def opened(inputs: Handles) -> Operator:
-        job = handed(segment.path, to.store, inputs, GRAIN) if len(inputs) else None
+        job = handed(segment.path, to.store, inputs, GRAIN, turns=True) if len(inputs) else None
         return to.stream(segment, OnceFeed(job, to.store, share=node.cycle))
 
     return InterleaveOperator(build(node.source, to, at), to.store, opened, node.cycle, node.block, to.eager)

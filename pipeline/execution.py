@@ -27,6 +27,8 @@ from .work import Appetite, Payload, Piece, Work
 __all__ = ["compute", "execute"]
 
 SECONDS_AHEAD = 0.01
+#: Where few are asked for at a time, because others have their turn, so many are computed at once, at most.
+MOST_AHEAD = 1024
 
 
 def execute(
@@ -92,12 +94,13 @@ class _Stream(Operator):
     arrivals: Arrivals | None = None
     pieces: Iterator[Piece] | None = None
     appetite: Appetite = None  # type: ignore[assignment]
+    ahead: int = 1
 
     def __post_init__(self) -> None:
         self.appetite = Appetite(seconds=SECONDS_AHEAD)
 
     def pull(self, limit: int) -> Pulled:
-        self.appetite.elements = limit
+        self.appetite.elements = max(limit, self.ahead)
         since = time.monotonic()
         while True:
             if self.arrivals is None:
@@ -126,6 +129,8 @@ class _Stream(Operator):
         pieces, self.pieces = self.pieces, None
         arrivals.add(next(pieces))
         self.pieces = pieces
+        if job.work.turns:
+            self.ahead = min(MOST_AHEAD, 2 * self.ahead)
 
     def _watch(self, job: Job, payload: Payload | None) -> Watch:
         """From the positions of a job to names of elements that do not depend on how the work was divided."""

@@ -242,9 +242,12 @@ class OnceFeed:
 Feed: TypeAlias = RowFeed | FileFeed | HandedFeed | OnceFeed
 
 
-def handed(segment: tuple[int, ...], store: Store, inputs: Handles, grain: int = 1, start: int = 0) -> Job:
+def handed(
+    segment: tuple[int, ...], store: Store, inputs: Handles, grain: int = 1, start: int = 0, turns: bool = False
+) -> Job:
     """A job on elements that are handed along."""
-    return Job(Work(segment, 0, start, len(inputs) * grain, paths=store.paths_of(inputs)), inputs, grain)
+    work = Work(segment, 0, start, len(inputs) * grain, paths=store.paths_of(inputs), turns=turns)
+    return Job(work, inputs, grain)
 
 
 def state_of(job: Job, consumed: int, keep: Keep) -> State:
@@ -252,13 +255,15 @@ def state_of(job: Job, consumed: int, keep: Keep) -> State:
     if job.inputs is None:
         return {"work": job.work.after(consumed).to_data()}
     row, within = divmod(consumed, job.grain)
-    return {"inputs": keep(job.inputs[row:]), "segment": list(job.work.segment), "grain": job.grain, "start": within}
+    work = {"segment": list(job.work.segment), "start": within, "grain": job.grain, "turns": job.work.turns}
+    return {"inputs": keep(job.inputs[row:]), **work}
 
 
 def job_of(state: State, store: Store, find: Find) -> Job:
     """The reverse of `state_of`."""
     if "inputs" in state:
-        return handed(tuple(state["segment"]), store, find(state["inputs"]), state["grain"], state["start"])
+        segment, found = tuple(state["segment"]), find(state["inputs"])
+        return handed(segment, store, found, state["grain"], state["start"], state["turns"])
     return Job(Work.from_data(state["work"]))
 
 

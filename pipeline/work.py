@@ -63,6 +63,7 @@ class Work:
     poison: tuple[Poison, ...] = ()  #: Elements that are not to be executed, but fail.
     paths: tuple[tuple[int, str], ...] = ()  #: Of elements handed along, the file of each origin, to name in errors.
     view: View = ()  #: Which row of the leaf stands at each position, where that is not the position itself.
+    turns: bool = False  #: Consumed in turn with others like it, so that none of them should be far ahead.
 
     def after(self, position: int) -> Work:
         """The rest of it, from a position on."""
@@ -76,21 +77,29 @@ class Work:
         """Where elements of these offsets stand, were the work the whole input; -1 for what is not in the view."""
         return positions_of(self.view, offsets) if self.view else offsets
 
+    def offset_at(self, position: int) -> int:
+        """`offsets` of one."""
+        return int(self.offsets(np.array([position]))[0]) if self.view else position
+
+    def position_of(self, offset: int) -> int:
+        """`positions` of one."""
+        return int(self.positions(np.array([offset]))[0]) if self.view else offset
+
     def to_data(self) -> list[Any]:
         """As plain data, for a message."""
         only = None if self.only is None else list(self.only)
         poison = [[each.position, each.strikes, each.cause] for each in self.poison]
         where = [list(self.segment), self.origin, self.start, self.stop, self.path]
-        return [*where, only, poison, self.paths, self.view]
+        return [*where, only, poison, self.paths, self.view, self.turns]
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Work:
         """Back from `to_data`."""
-        segment, origin, start, stop, path, only, poison, paths, view = data
+        segment, origin, start, stop, path, only, poison, paths, view, turns = data
         positions = None if only is None else tuple(only)
         named = tuple((origin, path) for origin, path in paths)
         poisoned, stages = tuple(Poison(*each) for each in poison), tuple(map(tuple, view))
-        return cls(tuple(segment), origin, start, stop, path, positions, poisoned, named, stages)
+        return cls(tuple(segment), origin, start, stop, path, positions, poisoned, named, stages, turns)
 
 
 @dataclass(slots=True, eq=False)

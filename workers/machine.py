@@ -94,6 +94,8 @@ class Held:
     unacknowledged: deque[Piece] = field(default_factory=deque)
     sent_at: float = 0.0
     finished: bool = False  #: Whether all is computed.
+    turns: bool = False  #: Whether others are to have their turn before more of it is computed.
+    turn: int = 0  #: When it had its last one.
 
     @property
     def runnable(self) -> bool:
@@ -105,7 +107,7 @@ class Held:
 class WorkerSession:
     """Holds leases, computes the most downstream and oldest of those that have credit, keeps what is not acknowledged.
 
-    A lease without credit parks at the end of a piece, and another goes on.
+    While one of them is consumed in turn with others, it computes a piece of each in turn. A lease without credit parks at the end of a piece, and another goes on.
     """
 
     hello: Hello
@@ -117,6 +119,7 @@ class WorkerSession:
     beat_at: float = -1e9
     held: dict[int, Held] = field(default_factory=dict)
     known: set[int] = field(default_factory=set)  #: Jobs whose program is here.
+    produced: int = 0  #: Pieces, of all leases.
     busy_s: float = 0.0
     parked_s: float = 0.0
 
@@ -133,12 +136,10 @@ class WorkerSession:
 
     def choose(self) -> int | None:
         """The split to compute next."""
-        ready = [
-            (-held.lease.depth, split)
-            for split, held in self.held.items()
-            if held.runnable and held.lease.job in self.known
-        ]
-        return min(ready)[1] if ready else None
+        ready = {s: held for s, held in self.held.items() if held.runnable and held.lease.job in self.known}
+        if any(held.turns for held in ready.values()):
+            return min(ready, key=lambda split: (ready[split].turn, split))
+        return min(ready, key=lambda split: (-ready[split].lease.depth, split), default=None)
 
     @property
     def parked(self) -> bool:
@@ -154,7 +155,7 @@ class WorkerSession:
                 yield from self._tick()
             case Lease(split, attempt, job):
                 if split not in self.held or self.held[split].lease.attempt < attempt:
-                    self.held[split] = Held(message, message.limit)
+                    self.held[split] = Held(message, message.limit, turns=work_of(message).turns)
                     yield Begin(message)
                     yield from self._beat()  # so that the lease is known to have arrived
                 if job not in self.known:
@@ -202,6 +203,8 @@ class WorkerSession:
         if held is None or held.lease.attempt != attempt:
             return
         held.sent += piece.nbytes
+        self.produced += 1
+        held.turn = self.produced
         stop = work_of(held.lease).stop
         held.finished = piece.last or (stop is not None and piece.next >= stop)
         if not held.unacknowledged:

@@ -44,7 +44,7 @@ def _workers(table: Table, before: dict[str, Any], after: dict[str, Any], second
         sum(each.get(key, 0.0) - earlier.get(each["name"], {}).get(key, 0.0) for each in workers)
         for key in ("busy_s", "parked_s")
     )
-    many, total = f"{len(workers)} workers", len(workers) * seconds
+    many, total = "1 worker" if len(workers) == 1 else f"{len(workers)} workers", len(workers) * seconds
     _row(table, f"{many} computed", busy, total)
-    _row(table, f"{many} were parked: their results had no room yet", parked, total)
+    _row(table, f"{many} parked: no room for results yet", parked, total)
     _row(table, f"{many} had nothing to do", max(0.0, total - busy - parked), total)

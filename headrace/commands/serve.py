@@ -127,6 +127,10 @@ def _stay(settings: Config, ready: int | None) -> None:
     ):
         now = datetime.now().astimezone().isoformat(" ", "seconds")
         print(f"headrace: {now} the server starts, pid {os.getpid()}, state in {state}", file=sys.stderr, flush=True)
+        if settings.server.listen and settings.security.insecure:
+            print(
+                "headrace: insecure: whoever reaches a TCP port can run code as this user", file=sys.stderr, flush=True
+            )
         from ..daemon import run  # it pulls in everything
 
         # In the foreground, the terminal is told the address.

@@ -67,9 +67,9 @@ def test_it_says_how_much_there_was_and_where_the_time_went(headrace: Headrace, 
         "where the time went",
         "the loop waited for data",
         "the loop counted and compared",
-        "1 workers computed",
-        "1 workers were parked: their results had no room yet",
-        "1 workers had nothing to do",
+        "1 worker computed",
+        "1 worker parked: no room for results yet",
+        "1 worker had nothing to do",
     ]
 
 

@@ -314,6 +314,15 @@ def test_over_tcp_under_keys_made_by_the_command(
     until(lambda: living(daemon_folder(place)) is None)
 
 
+def test_a_server_without_keys_keeps_saying_so(headrace: Headrace, place: Path) -> None:
+    serve = ("serve", "--detach", "--workers", "0", "--metrics", "none", "--listen", "tcp://127.0.0.1:0", "--insecure")
+    assert headrace(*serve).returncode == 0
+    assert "insecure: whoever reaches a TCP port" in (daemon_folder(place) / "log").read_text()
+    assert "insecure: whoever reaches a TCP port" in headrace("status").stdout
+    assert json.loads(headrace("status", "--json").stdout)["insecure"] is True
+    assert headrace("stop").returncode == 0
+
+
 def test_a_file_of_the_environment_is_read_by_every_command(
     headrace: Headrace, environment: dict[str, str], place: Path, tmp_path: Path
 ) -> None:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
-
 from ..pipeline.orders import Want
-from ..pipeline.work import BEHIND, Work
+from ..pipeline.work import BEHIND
 
 __all__ = ["MOST", "Cleared", "Element", "Fact", "Forgiven", "Strikes", "Struck", "element_at"]
 
@@ -101,17 +99,13 @@ class Strikes:
             if want.payload is not None:
                 position = places.get((element.origin, element.offset), -1)
             else:
-                position = _position(work, element) if element.origin == work.origin else -1
+                position = work.position_of(element.offset) if element.origin == work.origin else -1
             if _executes(want, position):
                 yield position, element, causes
 
 
 def _over(element: Element, job: int, before: int | None) -> bool:
     return element.job == job and (before is None or element.epoch < before)
-
-
-def _position(work: Work, element: Element) -> int:
-    return int(work.positions(np.array([element.offset]))[0])
 
 
 def _executes(want: Want, position: int) -> bool:
@@ -125,7 +119,7 @@ def element_at(want: Want, position: int) -> Element | None:
     """Who stands at a position of a split; None where nobody can."""
     if not _executes(want, position):
         return None
-    origin, offset = want.work.origin, int(want.work.offsets(np.array([position]))[0])
+    origin, offset = want.work.origin, want.work.offset_at(position)
     if want.payload is not None:
         if position >= len(want.payload.identities):
             return None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from . import sources
+from .arguments import count_of, seed_given
 from .cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, cardinality
 from .errors import InvalidArgumentError
 from .functions import UserFunction
@@ -34,6 +33,7 @@ from .nodes import (
     Take,
     Unbatch,
 )
+from .options import Options
 from .padding import padding_arguments
 from .probe import check_alike, element_spec
 from .resolve import resolve
@@ -42,19 +42,6 @@ from .sources import AUTOTUNE
 from .structure import Element
 
 __all__ = ["AUTOTUNE", "Dataset", "Options"]
-
-#: The largest count or seed.
-MOST = (1 << 63) - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Settings of a pipeline; what is None keeps what was set before."""
-
-    #: What everything random is drawn from that has no seed of its own. Without it each Dataset draws one.
-    seed: int | None = None
-    #: Bytes that the window of each shuffle may take; one that would need more, by its first elements, is an error.
-    buffer_bytes: int | None = None
 
 
 class Dataset:
@@ -172,7 +159,7 @@ class Dataset:
         Raises (when iterated):
             InvalidArgumentError: nothing matches.
         """
-        return Dataset(sources.list_files(file_pattern, shuffle is None or shuffle, Dataset._seed_given(seed)))
+        return Dataset(sources.list_files(file_pattern, shuffle is None or shuffle, seed_given(seed)))
 
     # What happens to it.
 
@@ -227,8 +214,8 @@ class Dataset:
         >>> [int(x) for x in Dataset.range(1, 5).interleave(lambda n: Dataset.from_tensors(n).repeat(n), 3)]
         [1, 2, 3, 2, 3, 4, 3, 4, 4, 4]
         """
-        cycle = None if cycle_length in (None, AUTOTUNE) else self._count("cycle_length", cycle_length, least=1)
-        block = None if block_length is None else self._count("block_length", block_length, least=1)
+        cycle = None if cycle_length in (None, AUTOTUNE) else count_of("cycle_length", cycle_length, least=1)
+        block = None if block_length is None else count_of("block_length", block_length, least=1)
         return Dataset(sources.interleaved(self.node, UserFunction.of(map_func, "interleave"), cycle, block))
 
     def unbatch(self, name: str | None = None) -> Dataset:
@@ -250,8 +237,8 @@ class Dataset:
 
         The order is new in every epoch and pass, also with a seed; `reshuffle_each_iteration=False` keeps one.
         """
-        size = self._count("buffer_size", buffer_size, least=1)
-        return Dataset(Shuffle(self.node, size, self._seed_given(seed), reshuffle_each_iteration is not False))
+        size = count_of("buffer_size", buffer_size, least=1)
+        return Dataset(Shuffle(self.node, size, seed_given(seed), reshuffle_each_iteration is not False))
 
     def batch(
         self,
@@ -266,7 +253,7 @@ class Dataset:
         Raises (when iterated):
             InvalidArgumentError: elements of unequal shapes; `padded_batch` takes those.
         """
-        return Dataset(Batch(self.node, self._count("batch_size", batch_size, least=1), bool(drop_remainder)))
+        return Dataset(Batch(self.node, count_of("batch_size", batch_size, least=1), bool(drop_remainder)))
 
     def padded_batch(
         self,
@@ -286,14 +273,14 @@ class Dataset:
         [array([[1, 0, 0],
                [3, 3, 3]], dtype=int32)]
         """
-        size = self._count("batch_size", batch_size, least=1)
+        size = count_of("batch_size", batch_size, least=1)
         return Dataset(
             PaddedBatch(self.node, size, bool(drop_remainder), *padding_arguments(padded_shapes, padding_values))
         )
 
     def repeat(self, count: int | None = None, name: str | None = None) -> Dataset:
         """The data `count` times over; None or -1 is for ever."""
-        return Dataset(Repeat(self.node, -1 if count is None else self._count("count", count)))
+        return Dataset(Repeat(self.node, -1 if count is None else count_of("count", count)))
 
     def concatenate(self, dataset: Dataset, name: str | None = None) -> Dataset:
         """The elements of `dataset` behind these.
@@ -314,7 +301,7 @@ class Dataset:
         >>> list(Dataset.from_tensor_slices(["a", "b"]).enumerate(start=5))
         [(np.int64(5), b'a'), (np.int64(6), b'b')]
         """
-        return Dataset(Enumerate(self.node, self._count("start", start)))
+        return Dataset(Enumerate(self.node, count_of("start", start)))
 
     def shard(self, num_shards: int, index: int, name: str | None = None) -> Dataset:
         """Every `num_shards`-th element, beginning with number `index`.
@@ -325,8 +312,8 @@ class Dataset:
         >>> [int(x) for x in Dataset.range(8).shard(3, 1)]
         [1, 4, 7]
         """
-        count = self._count("num_shards", num_shards, least=1)
-        number = self._count("index", index)
+        count = count_of("num_shards", num_shards, least=1)
+        number = count_of("index", index)
         if not 0 <= number < count:
             raise InvalidArgumentError(f"index is {number}: of {count} shards it must be 0 to {count - 1}")
         return Dataset(Shard(self.node, count, number))
@@ -344,22 +331,22 @@ class Dataset:
 
     def take(self, count: int, name: str | None = None) -> Dataset:
         """At most the first `count` elements; -1 is all."""
-        return Dataset(Take(self.node, self._count("count", count)))
+        return Dataset(Take(self.node, count_of("count", count)))
 
     def skip(self, count: int, name: str | None = None) -> Dataset:
         """All but the first `count` elements; -1 is none."""
-        return Dataset(Skip(self.node, self._count("count", count)))
+        return Dataset(Skip(self.node, count_of("count", count)))
 
     def prefetch(self, buffer_size: int | None, name: str | None = None) -> Dataset:
         """The same elements; at the end of a pipeline, `buffer_size` of them wait ready at the trainer."""
-        size = AUTOTUNE if buffer_size is None else self._count("buffer_size", buffer_size, least=AUTOTUNE)
+        size = AUTOTUNE if buffer_size is None else count_of("buffer_size", buffer_size, least=AUTOTUNE)
         return Dataset(Prefetch(self.node, size))
 
     def with_options(self, options: Options, name: str | None = None) -> Dataset:
         """The same pipeline under these options."""
         given = options.buffer_bytes
-        limit = None if given is None else self._count("buffer_bytes", given, least=1)
-        return Dataset(Configured(self.node, self._seed_given(options.seed), limit))
+        limit = None if given is None else count_of("buffer_bytes", given, least=1)
+        return Dataset(Configured(self.node, seed_given(options.seed), limit))
 
     # What it is.
 
@@ -418,7 +405,7 @@ class Dataset:
         >>> list(dataset) == list(dataset.iterate(epoch=0)) != list(dataset.iterate(epoch=1))
         True
         """
-        return LocalIterator(self.resolved, self.seed, self._count("epoch", epoch, least=0))
+        return LocalIterator(self.resolved, self.seed, count_of("epoch", epoch, least=0))
 
     def make_one_shot_iterator(self) -> LocalIterator:
         """An iterator over the next pass, with `get_next()`."""
@@ -433,18 +420,3 @@ class Dataset:
         if not isinstance(value, Dataset):
             raise InvalidArgumentError(f"{what} needs a Dataset, not {type(value).__name__}")
         return value
-
-    @staticmethod
-    def _count(name: str, value: Any, least: int | None = None) -> int:
-        try:
-            number = operator.index(value)
-        except TypeError:
-            raise InvalidArgumentError(f"{name} is {value!r}: it must be a whole number") from None
-        least = -MOST if least is None else least
-        if not least <= number <= MOST:
-            raise InvalidArgumentError(f"{name} is {number}: it must be at least {least} and at most {MOST}")
-        return number
-
-    @classmethod
-    def _seed_given(cls, seed: int | None) -> int | None:
-        return None if seed is None else cls._count("seed", seed)

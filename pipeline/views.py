@@ -35,7 +35,7 @@ def rows_of(view: View, positions: _Numbers) -> _Numbers:
             start, step, _ = stage
             positions = start + step * positions
         else:
-            positions = _permuted(positions, *stage, backwards=False)
+            positions = _permuted(positions, stage, backwards=False)
     return positions
 
 
@@ -52,11 +52,12 @@ def positions_of(view: View, rows: _Numbers) -> _Numbers:
             inside = (rows >= 0) & (found * step + start == rows) & (found >= 0) & (found < count)
             rows = np.where(inside, found, -1)
         else:
-            rows = _permuted(rows, *stage, backwards=True)
+            rows = _permuted(rows, stage, backwards=True)
     return rows
 
 
-def _permuted(values: _Numbers, key: int, count: int, backwards: bool) -> _Numbers:
+def _permuted(values: _Numbers, stage: tuple[int, ...], backwards: bool) -> _Numbers:
+    key, count = stage
     if count <= TABLE:
         table = _table(key, count)[backwards]
         return np.where((values >= 0) & (values < count), table[np.clip(values, 0, max(0, count - 1))], -1)

@@ -39,6 +39,8 @@ def _operators(_: Path) -> None:
     ragged: Callable[..., object] = lambda n: (np.full(n, n), b"text", np.array([b"a"] * n, object))  # noqa: E731
     _each(Dataset.range(8).shuffle(3).batch(2))
     _each(Dataset.from_tensor_slices([1, 2]).map(ragged).shuffle(2).padded_batch(2))
+    _each(Dataset.from_indexable(range(1 << 17)).shuffle(1 << 17).take(2))
+    _each(Dataset.zip(Dataset.range(2), Dataset.range(2)))
     _each(Dataset.from_tensor_slices(["a", "bb"]).batch(2).map(lambda x: x).batch(1))
 
 

@@ -142,3 +142,18 @@ def test_elements_handed_along_are_known_wherever_they_stand(coordinator: Coordi
     later.handle(handed(0, (7, 5), (1 << 63, 5)))
     assert poison_of(later.handle(Joined("d"))) == [(1, 3)]
     assert poison_of(later.handle(handed(1, (7, 5), (9, 4)))) == []
+
+
+def test_in_a_view_a_strike_is_known_by_the_row_and_not_by_its_position(coordinator: Coordinator) -> None:
+    # Rows 1, 3, 5, ... of a leaf, shuffled: what matters is which row stands at position 4.
+    view = ((1, 2, 10), (99, 10))
+    work = Work((1,), 5, 0, 10, view=view)
+    row = work.offset_at(4)
+    assert row % 2 == 1
+    (struck,) = dies_on(coordinator, "a", 4, replace(URGENT, work=work))
+    assert isinstance(struck, Struck)
+    assert struck.offset == row
+    assert [at for at, *_ in coordinator.strikes.within(replace(URGENT, work=work))] == [4]
+    unviewed = replace(URGENT, work=replace(work, view=(), stop=20))
+    assert [at for at, *_ in coordinator.strikes.within(unviewed)] == [row]
+    assert [at for at, *_ in coordinator.strikes.within(replace(URGENT, work=replace(work, start=5)))] == []

@@ -280,7 +280,8 @@ def test_junctions_on_one_another_travel_as_far(blobs: Blobs) -> None:
 
 
 def test_a_junction_of_nothing_is_refused() -> None:
-    for nothing in ([], {"tuple": []}):
+    nothings: list[Any] = [[], {"tuple": []}]
+    for nothing in nothings:
         with pytest.raises(MalformedMessage, match="a Concatenate whose sources is tuple"):
             decode_outline(msgpack.packb(["Concatenate", {"sources": nothing}]))
 

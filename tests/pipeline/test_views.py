@@ -77,7 +77,7 @@ def test_rows_outside_a_view_have_no_position(view: View) -> None:
 
 def view_of(dataset: Dataset) -> tuple[View, int] | None:
     found = countable(dataset.node)
-    return found and found.view(lambda shuffle: 42)
+    return None if found is None else found.view(lambda shuffle: 42)
 
 
 def test_cuts_become_one_stage_and_shuffles_one_each() -> None:

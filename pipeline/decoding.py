@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
+from .bmp import decode_bmp
 from .errors import InvalidArgumentError, NotFoundError
 from .image_bytes import ImageBytes, check_dimensions, image_format, refuse
 from .kernels.jpeg_header import read_jpeg_header
@@ -19,7 +20,7 @@ try:
 except ImportError:  # no wheel for this platform: Pillow gives the same pixels, more slowly
     simplejpeg = None
 
-__all__ = ["decode_image", "decode_jpeg", "decode_png", "read_file"]
+__all__ = ["decode_bmp", "decode_image", "decode_jpeg", "decode_png", "read_file"]
 
 #: A progressive JPEG with more scans than this is refused: each one costs a pass over the whole image.
 MAX_SCANS = 500
@@ -108,11 +109,11 @@ def decode_image(
     name: str | None = None,
     expand_animations: bool = True,
 ) -> NDArray[Any]:
-    """The pixels of a JPEG or PNG, told apart by their bytes, [height, width, channels].
+    """The pixels of a JPEG, PNG or BMP, told apart by their bytes, [height, width, channels].
 
-    `channels` as in `decode_jpeg` and `decode_png`, None as 0. `dtype` uint8; uint16, into which 8-bit JPEG samples go
-    times 256 and 8-bit PNG samples times 257; or float32, from 0.0 to 1.0. `expand_animations` is about formats that
-    have frames, and neither of these has; `name` does nothing.
+    `channels` as in `decode_jpeg`, `decode_png` and `decode_bmp`, None as 0. `dtype` uint8; uint16, into which samples
+    of 8 bits go times 257 from a PNG and times 256 from the others; or float32, from 0.0 to 1.0. `expand_animations` is
+    about formats that have frames, and none of these has; `name` does nothing.
 
     Raises InvalidArgumentError: bytes of another format, named in the message; damage; values that are not supported.
 
@@ -122,13 +123,13 @@ def decode_image(
     Meaning: that of tf.io.decode_image.
     """
     kind = image_format(contents) if isinstance(contents, ImageBytes) else None
-    if kind not in ("JPEG", "PNG"):
-        refuse(contents, "JPEG or PNG")
+    if kind not in ("JPEG", "PNG", "BMP"):
+        refuse(contents, "JPEG, PNG or BMP")
     wanted = _sample_kind(dtype)
     if kind == "PNG":
         samples = decode_png(contents, channels or 0, np.uint8 if wanted == "uint8" else np.uint16)
         return samples.astype(np.float32) * np.float32(1 / 65535) if wanted == "float32" else samples
-    pixels = decode_jpeg(contents, channels or 0)
+    pixels = decode_bmp(contents, channels or 0) if kind == "BMP" else decode_jpeg(contents, channels or 0)
     if wanted == "uint8":
         return pixels
     if wanted == "uint16":

@@ -39,7 +39,7 @@ _SIGNATURES = (
 )
 
 #: Which function reads a format.
-_DECODERS = {"JPEG": "decode_jpeg", "PNG": "decode_png"}
+_DECODERS = {"JPEG": "decode_jpeg", "PNG": "decode_png", "BMP": "decode_bmp"}
 
 
 def image_format(contents: ImageBytes) -> str | None:

@@ -78,7 +78,7 @@ def decode_and_resize(
     channels: int = 3,
     method: str = "bilinear",
 ) -> NDArray[np.uint8]:
-    """The pixels of a JPEG or PNG at a size, uint8 [height, width, channels].
+    """The pixels of a JPEG, PNG or BMP at a size, uint8 [height, width, channels].
 
     `size` is (height, width) in pixels; `channels` as in `decode_image`. The format is told by the
     bytes. The pixels are those of `resize(decode(contents), size, method, antialias)`, rounded to whole numbers;

@@ -85,7 +85,9 @@ def test_a_flipped_image_is_a_copy_and_the_given_one_is_untouched() -> None:
 def test_a_crop_is_a_part_of_the_array(shape: tuple[int, ...], size: tuple[int, ...], dtype: Any) -> None:
     array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
     places = product(*(range(n - m + 1) for n, m in zip(shape, size, strict=True)))
-    cuts = [tuple(slice(first, first + m) for first, m in zip(place, size, strict=True)) for place in places]
+    cuts: list[tuple[Any, ...]] = [
+        tuple(slice(first, first + m) for first, m in zip(place, size, strict=True)) for place in places
+    ]
     parts = [array[(*cut, ...)].tolist() for cut in cuts]
     for seed in range(20):
         crop = random_crop(array, size, np.random.default_rng(seed))

@@ -85,7 +85,8 @@ def overlaps(size_in: int, size_out: int) -> NDArray[np.float64]:
     """How much of each new pixel each old one covers, [size_out, size_in], from their edges."""
     new, old = np.arange(size_out)[:, None] * size_in / size_out, np.arange(size_in)[None]
     covered = np.minimum(new + size_in / size_out, old + 1) - np.maximum(new, old)
-    return np.maximum(covered, 0) * size_out / size_in
+    fractions: NDArray[np.float64] = np.maximum(covered, 0) * size_out / size_in
+    return fractions
 
 
 @settings(max_examples=100, deadline=None)
@@ -230,7 +231,7 @@ def test_an_unknown_method_is_refused_before_anything_is_decoded() -> None:
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        (b"GIF89a...", "not a JPEG or PNG: .* which is GIF"),
+        (b"GIF89a...", "not a JPEG, PNG or BMP: .* which is GIF"),
         (b"", "no bytes"),
         ("a.jpg", "not from str"),
         (b"\xff\xd8\xff", "no complete header"),

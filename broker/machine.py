@@ -255,6 +255,7 @@ class Broker:
         try:
             yield from self._run_from(entry, cursor, again)
         except HeadraceError as error:  # another version of us may have journaled a graph that we cannot read
+            self.conversations.pop(entry.number, None)
             yield Reply(peer, Refused(to_data(error), entry.key))
             return
         session = (message.generation, self.incarnation, entry.number, epoch)

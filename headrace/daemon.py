@@ -162,12 +162,18 @@ class Daemon:
         if now - self.ticked >= self.config.tick_s:
             self.ticked = now
             self._do(Tick(now))
-        if self.journal is not None and self.journal.overgrown:
-            # Not while actions are done: the memory holds facts that are still to be written.
-            self.journal.compact(self.server.memory.facts())
+        self._settle()
         if now - self.shown >= SHOW_S and self.show is not None:
             self.shown = now
             self.show(self._status())
+
+    def _settle(self) -> None:
+        """What nothing was sent after is put on disk, too; and the journal is made small now and then."""
+        if self.journal is not None:
+            self.journal.commit()
+            if self.journal.overgrown:
+                # Not while actions are done: the memory holds facts that are still to be written.
+                self.journal.compact(self.server.memory.facts())
 
     def _do(self, event: Any) -> None:
         for action in self.server.handle(event):

@@ -60,14 +60,16 @@ class Journal:
 
     >>> import tempfile
     >>> from headrace.broker.book import Closed
-    >>> folder = Path(tempfile.mkdtemp()) / "state"
-    >>> journal = Journal.open(folder / "journal.sqlite")
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / "state" / "journal.sqlite"
+    >>> journal = Journal.open(path)
     >>> journal.write(Closed(3))
     >>> journal.close()
-    >>> journal = Journal.open(folder / "journal.sqlite")
+    >>> journal = Journal.open(path)
     >>> list(journal.replay()), journal.incarnation()
     ([Closed(job=3)], 2)
     >>> journal.close()
+    >>> folder.cleanup()
     """
 
     def __init__(self, path: Path, lock: IO[str], database: sqlite3.Connection) -> None:

@@ -150,6 +150,8 @@ def test_in_a_view_a_strike_is_known_by_the_row_and_not_by_its_position(coordina
     work = Work((1,), 5, 0, 10, view=view)
     row = work.offset_at(4)
     assert row % 2 == 1
+    coordinator.handle(replace(URGENT, work=work))
+    coordinator.handle(Joined("a"))
     (struck,) = dies_on(coordinator, "a", 4, replace(URGENT, work=work))
     assert isinstance(struck, Struck)
     assert struck.offset == row

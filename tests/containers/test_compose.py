@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 EPOCHS = 2
 #: What a step of training takes: so long that faults come and go within an epoch, and the workers wait for the trainer.
-STEP_S = 0.25
+STEP_S = 0.4
 #: So short a lease is for tests: a worker that is cut off is given up soon.
 SERVER = """
 [server]

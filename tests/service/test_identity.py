@@ -166,3 +166,39 @@ def test_compressed_files(cutting: hr.Service, same: Same) -> None:
     for kind in ("GZIP", "ZLIB"):
         path = str(folder / f"examples.{kind.lower()}.tfrecord")
         assert_identical(cutting, hr.TFRecordDataset([path, path], kind).shuffle(5, seed=1), same)
+
+
+def test_zip_concatenate_enumerate_and_shard(
+    cutting: hr.Service, shards: list[str], text: list[str], same: Same
+) -> None:
+    def noisy(*element: Any, rng: np.random.Generator) -> tuple[Any, ...]:
+        return (*element, rng.integers(1 << 62))
+
+    lines = hr.TextLineDataset(text).shuffle(200)
+    pairs = hr.Dataset.zip(photos(shards), {"line": lines, "number": lines.enumerate()}).map(noisy)
+    expected = assert_identical(cutting, pairs.shuffle(20).take(60), same)
+    assert [len(epoch) for epoch in expected] == [60, 60]
+    both = lines.map(ids).concatenate(lines.map(ids).shard(3, 2)).map(lambda found: found).enumerate(5).map(noisy)
+    assert_identical(cutting, both.skip(100).shuffle(50, seed=1).padded_batch(64), same)
+
+
+class Squares:
+    """As PyTorch's map-style datasets are."""
+
+    def __len__(self) -> int:
+        return 3000
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"x": np.full(index % 5, index), "name": f"item {index}"}
+
+
+def test_items_of_an_object_in_global_order(cutting: hr.Service, same: Same) -> None:
+    def noisy(item: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        return {**item, "noise": rng.random()}
+
+    items = hr.Dataset.from_indexable(Squares())
+    expected = assert_identical(cutting, items.shuffle(3000).map(noisy).repeat(2).padded_batch(128), same)
+    names = [name for batch in expected[0] for name in batch["name"].tolist()]
+    assert sorted(names[:3000]) == sorted(names[3000:]) == sorted(b"item %d" % i for i in range(3000))
+    assert names[:3000] != names[3000:]
+    assert_identical(cutting, items.shuffle(4000, seed=1).shard(4, 3).enumerate(), same)

@@ -46,6 +46,9 @@ class Connection(Protocol):
     def gone(self) -> str | None:
         """How it ended for good, or None."""
 
+    def trouble(self) -> str | None:
+        """Why the server does not answer, as whoever comes anew finds; None where it answers them."""
+
     def open(self, name: str) -> zmq.Socket[bytes]:
         """A connected socket for one client."""
 
@@ -182,10 +185,10 @@ class ServiceIterator(Iterator[Element]):
             )
 
     def _why(self, now: float) -> str:
-        silent_s = now - self._session.heard_at
-        if silent_s > PATIENCE_S / 2:
-            ends = ", it said that it ends" if self._session.stopping else ""
-            return f"the server at {self._connection.address} has not answered for {silent_s:.0f} s{ends}"
+        if now - self._session.heard_at > PATIENCE_S / 2 and (trouble := self._connection.trouble()) is not None:
+            if "refused: " in trouble:
+                raise ServiceError(trouble)  # waiting is of no use
+            return trouble + (" (it said that it ends)" if self._session.stopping else "")
         return self._session.waiting or "the server has not said why"
 
     def _hear(self, flags: int) -> None:

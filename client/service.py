@@ -14,15 +14,19 @@ import zmq
 
 from ..pipeline.blobs import Blobs, Sent
 from ..pipeline.dataset import Dataset
-from ..pipeline.errors import FailedPreconditionError, InvalidArgumentError
+from ..pipeline.errors import FailedPreconditionError, HeadraceError, InvalidArgumentError
 from ..pipeline.graph import encode
 from ..pipeline.keys import ClientLock
-from ..pipeline.messages import VERSION, Hello, Register
+from ..pipeline.messages import VERSION, AskStatus, Hello, Register
 from ..pipeline.nodes import Batch, Configured, Node, PaddedBatch, Prefetch
 from ..pipeline.sockets import connect, open_socket
 from .iterator import ServiceIterator
+from .visit import visit
 
 __all__ = ["Service"]
+
+#: How long to look for the reason of a silence.
+VISIT_S = 2.0
 
 
 class Server(Protocol):
@@ -50,6 +54,14 @@ class Connection:
     def gone(self) -> str | None:
         """How the server ended for good, or None."""
         return self.server.gone
+
+    def trouble(self) -> str | None:
+        """Why the server does not answer, as whoever comes anew finds; None where it answers them."""
+        try:
+            visit(self.address, AskStatus(), self.lock, VISIT_S)
+        except HeadraceError as error:
+            return str(error)
+        return None
 
     def open(self, name: str) -> zmq.Socket[bytes]:
         """A connected socket for one client."""

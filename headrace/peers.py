@@ -24,6 +24,8 @@ __all__ = ["Door", "Heard", "Peers", "open_doors"]
 
 #: Messages taken from one socket before something else has its turn.
 TURN = 256
+#: For our last words to get to those who asked us to end.
+LAST_MS = 200
 #: Peers remembered.
 MOST = 4096
 
@@ -52,7 +54,7 @@ class Door:
         """Nobody comes in any more."""
         if self.porch is not None:
             self.porch.close()
-        self.socket.close()
+        self.socket.close(linger=LAST_MS)
         if self.gate is not None:
             self.gate.close()
 

@@ -203,6 +203,8 @@ class Server:
         match message:
             case Lost(worker, executing, cause):
                 yield from self._react(Dead(prefix + worker, _place(executing), cause))
+            case Heartbeat():
+                yield To(peer, Welcome(self.coordinator.incarnation, self.heartbeat_s))
             case Inspected(worker, executing):
                 yield from self._react(Seen(prefix + worker, _place(executing)))
             case Printed(worker, text):

@@ -83,3 +83,15 @@ def test_in_any_weather_just_the_elements_that_kill_fail(seed: int) -> None:
     cluster = Cluster(seed, DATASET, faults=faults, limits=LIMITS, workers=3, deadly=DEADLY).run()
     assert cluster.killings >= 3 * len(DEADLY) * 2
     cluster.settle()
+
+
+def odd_kills(x: Any) -> Any:
+    """The same for the rows that stand at these positions of a view of all odd numbers."""
+    return kills((int(x) - 1) // 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_leaves_are_cut_it_is_the_row_that_is_poison_and_not_its_position(seed: int) -> None:
+    dataset = Dataset.range(100).shard(2, 1).take(40).map(odd_kills).shuffle(6, seed=1).with_options(Options(seed=5))
+    cluster = Cluster(seed, dataset, faults=RESTARTS, limits=LIMITS, workers=3, deadly=DEADLY).run()
+    assert {offset for (_, _, _, _, offset), count in cluster.disk.struck.items() if count == 3} == {15, 47}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import re
 from collections import deque
@@ -39,8 +38,8 @@ def _parts(name: Any) -> tuple[str, str, str]:
     return match[1], match[2], match[3]
 
 
-def open_memory(name: str) -> mmap.mmap:
-    """Map the memory that a peer on this host made as `name`, to read and write.
+def open_memory(name: str) -> int:
+    """A descriptor, to read and write, of the memory that a peer on this host made as `name`.
 
     Raises:
         MalformedMessage: that is no name.
@@ -55,16 +54,19 @@ def open_memory(name: str) -> mmap.mmap:
         fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
         raise ServiceError(f"shared memory cannot be opened: {error}") from error
-    try:
-        status = os.fstat(fd)
-        fixed = fcntl.fcntl(fd, GET_SEALS) & (SEAL_SHRINK | SEAL_GROW) == SEAL_SHRINK | SEAL_GROW
-        if status.st_uid != os.geteuid() or not fixed:
-            raise ServiceError(f"{path} is another user's, or its size is not fixed")
-        return mmap.mmap(fd, status.st_size)
-    except (OSError, ValueError) as error:
-        raise ServiceError(f"shared memory cannot be mapped: {error}") from error
-    finally:
+    if not _is_safe(fd):
         os.close(fd)
+        raise ServiceError(f"{path} is another user's, or its size is not fixed")
+    return fd
+
+
+def _is_safe(fd: int) -> bool:
+    """Whether memory is this user's and of a fixed size: where it shrinks, reading what is mapped kills the reader."""
+    try:
+        seals = fcntl.fcntl(fd, GET_SEALS)
+    except OSError:  # it is a file that has no seals
+        return False
+    return seals & SEAL_SHRINK != 0 and seals & SEAL_GROW != 0 and os.fstat(fd).st_uid == os.geteuid()
 
 
 class _Used(ref[Region]):
@@ -119,7 +121,13 @@ class Mapping:
         if name not in self._slabs:
             if len(self._slabs) >= MOST_SLABS:
                 raise MalformedMessage(f"more than {MOST_SLABS} slabs")
-            self._slabs[name] = Slab(name, open_memory(name))
+            fd = open_memory(name)
+            try:
+                self._slabs[name] = Slab(name, fd, owned=False)
+            except OSError as error:
+                raise ServiceError(f"shared memory cannot be mapped: {error}") from error
+            finally:
+                os.close(fd)
         return self._slabs[name]
 
     def unused(self) -> list[list[Any]]:

@@ -45,10 +45,12 @@ class Proof:
     def read(name: str) -> str | None:
         """The secret of a peer's proof; None where it cannot be read: it is on another host, or somebody else's."""
         try:
-            with open_memory(name) as memory:
-                return bytes(memory[:_SECRET_BYTES]).decode("ascii", "replace")
+            fd = open_memory(name)
         except (MalformedMessage, ServiceError):
             return None
+        secret = os.pread(fd, _SECRET_BYTES, 0).decode("ascii", "replace")
+        os.close(fd)
+        return secret
 
 
 @dataclass(slots=True)
@@ -167,7 +169,7 @@ class ServerMemory:
     client_bytes: int
     enabled: bool = True
     _proof: Proof | None = None
-    _roles: dict[str, str] = field(default_factory=dict)
+    _workers: set[str] = field(default_factory=set)
     _both: dict[str, _Both] = field(default_factory=dict)
     _alive: dict[str, int] = field(default_factory=dict)  #: A descriptor that tells when the peer's process has ended.
     _poll: select.poll = field(default_factory=select.poll)
@@ -194,7 +196,8 @@ class ServerMemory:
         match message:
             case Hello(role=role):
                 self.forget(peer)
-                self._roles[peer] = role
+                if role == "worker":
+                    self._workers.add(peer)
             case Close() | Bye():
                 self.forget(peer)
             case Shares(secret, nonce):
@@ -215,6 +218,7 @@ class ServerMemory:
 
     def _agree(self, peer: str, secret: str, nonce: str) -> list[Message]:
         """Share with a peer that has read our proof, when we can read its own."""
+        limit = self.worker_bytes if peer in self._workers else self.client_bytes
         self.forget(peer)
         if self._proof is None or not secrets.compare_digest(secret.encode(), self._proof.secret.encode()):
             return []
@@ -226,7 +230,6 @@ class ServerMemory:
         if Proof.read(nonce) != secret:
             os.close(alive)
             return []
-        limit = self.worker_bytes if self._roles.get(peer) == "worker" else self.client_bytes
         self._both[peer], self._alive[peer] = _Both(Pool(limit), Mapping(pid_of(nonce))), alive
         self._poll.register(alive, select.POLLIN)
         return [Sharing(limit, nonce)]
@@ -248,6 +251,7 @@ class ServerMemory:
     def forget(self, peer: str) -> None:
         """This peer is gone, or begins anew. What lies in its slabs can be read as long as it is held."""
         self._both.pop(peer, None)
+        self._workers.discard(peer)
         if (alive := self._alive.pop(peer, None)) is not None:
             self._poll.unregister(alive)
             os.close(alive)

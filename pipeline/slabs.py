@@ -7,6 +7,7 @@ https://man7.org/linux/man-pages/man2/memfd_create.2.html
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import mmap
 import os
@@ -40,17 +41,39 @@ SEAL_SEAL, SEAL_SHRINK, SEAL_GROW = 1, 2, 4
 Lent: TypeAlias = "tuple[str, int, int]"
 
 
+# Python's own mmap keeps a copy of the descriptor with each mapping, and a server has many of both.
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_FAILED = ctypes.c_void_p(-1).value
+
+
 class Slab:
-    """Mapped memory. It is unmapped when nothing refers to it; `fd`, if any, is then closed, too."""
+    """Shared memory, mapped to be read and written. It is unmapped when nothing refers to it.
 
-    def __init__(self, name: str, memory: mmap.mmap, fd: int | None = None) -> None:
-        self.name, self.nbytes, self.fd = name, len(memory), fd
-        self._bytes = np.frombuffer(memory, np.uint8)
-        self.address: int = self._bytes.ctypes.data
+    Args:
+        name: under which a peer finds it.
+        fd: of the memory file; closed with the slab when `owned`, and not needed any more otherwise.
 
-    def __del__(self) -> None:
-        if self.fd is not None:
-            os.close(self.fd)
+    Raises:
+        OSError: it cannot be mapped.
+    """
+
+    def __init__(self, name: str, fd: int, *, owned: bool) -> None:
+        self.name, self.nbytes, self._fd = name, os.fstat(fd).st_size, fd if owned else None
+        # Who writes first touches all of it; who reads may need a part.
+        flags = mmap.MAP_SHARED | (mmap.MAP_POPULATE if owned else 0)
+        found = _libc.mmap(None, self.nbytes, mmap.PROT_READ | mmap.PROT_WRITE, flags, fd, 0)
+        if found == _FAILED:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        self.address: int = found
+
+    def __del__(self, unmap: Any = _libc.munmap, close: Any = os.close) -> None:
+        if hasattr(self, "address"):
+            unmap(self.address, self.nbytes)
+        if self._fd is not None:
+            close(self._fd)
 
 
 class Region:
@@ -207,13 +230,12 @@ class Pool:
         if self.nbytes + nbytes > self.limit:
             self._warn(
                 f"all {self.limit >> 20:,} MiB that may be shared with a peer on this host are in use, as where a "
-                "training loop keeps its batches: what does not fit travels through the socket, which is slower. "
-                "A larger budget_bytes raises the limit"
+                "training loop keeps its batches or a shuffle buffer is large: what does not fit travels through the "
+                "socket, which is slower. A larger budget_bytes raises the limit"
             )
             return None
         try:
-            name, fd = memory_file(nbytes)
-            memory = mmap.mmap(fd, nbytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+            slab = Slab(*memory_file(nbytes), owned=True)
         except OSError as error:
             self._warn(
                 f"no {nbytes >> 20:,} MiB of memory to share with a peer on this host ({error}): blocks travel through "
@@ -222,7 +244,7 @@ class Pool:
             )
             return None
         self.nbytes += nbytes
-        kept = self._kept[name] = _Kept(Slab(name, memory, fd), Holes(nbytes))
+        kept = self._kept[slab.name] = _Kept(slab, Holes(nbytes))
         return kept
 
     def _warn(self, text: str) -> None:

@@ -374,7 +374,9 @@ def test_nobody_can_shrink_a_slab() -> None:
     try:
         with pytest.raises(PermissionError):
             os.truncate(other, 0)
-        assert open_memory(name).size() == 4096
+        again = open_memory(name)
+        assert os.fstat(again).st_size == 4096
+        os.close(again)
     finally:
         os.close(other)
         os.close(fd)
@@ -420,7 +422,24 @@ def test_slabs_are_unmapped_when_nothing_refers_to_them() -> None:
     assert mapped() == before
 
 
+def test_memory_that_cannot_be_mapped_is_an_error_and_not_a_crash() -> None:
+    fd = os.memfd_create("empty")
+    try:
+        with pytest.raises(OSError, match="Invalid argument"):
+            Slab("1/2/0011223344556677", fd, owned=False)
+    finally:
+        os.close(fd)
+
+
+def test_a_mapping_takes_no_descriptor() -> None:
+    owner, reader = shared()
+    lent = owner.lend(room(owner))
+    assert lent is not None
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    seen = reader.array(lent)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert seen.nbytes == LEAST_BYTES
+
+
 def test_a_slab_knows_its_size() -> None:
-    name, fd = memory_file(8192)
-    slab = Slab(name, open_memory(name), fd)
-    assert slab.nbytes == 8192
+    assert Slab(*memory_file(8192), owned=True).nbytes == 8192

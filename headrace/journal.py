@@ -147,7 +147,7 @@ class Journal:
         with _told(self.path):
             for number, crc, data in self._database.execute("SELECT number, crc, fact FROM facts ORDER BY number"):
                 try:
-                    if zlib.crc32(data) != crc:
+                    if not isinstance(data, bytes) or zlib.crc32(data) != crc:
                         raise MalformedMessage("its checksum differs")
                     fact = from_bytes(data)
                 except MalformedMessage as error:
@@ -228,6 +228,8 @@ def _told(path: Path) -> Iterator[None]:
     """SQLite's errors as ours."""
     try:
         yield
+    except UnicodeDecodeError as error:  # of the schema, or of what SQLite says about it
+        raise DataLossError(str(path), f"the journal is damaged: {_ADVICE}") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in _DAMAGED:

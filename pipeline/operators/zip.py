@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ..errors import from_data, to_data
+from ..errors import HeadraceError, from_data, to_data
 from ..store import Handles, Store
 from ..structure import Structure
 from ..work import too_large
@@ -87,13 +87,20 @@ class ZipOperator(Operator):
 
     def _join(self, limit: int) -> Pulled:
         count = min(self.store.together(each[:limit]) for each in self.waiting)
+        error = self._too_large(count)
+        if error is not None and count > 1:  # perhaps not each of them is
+            count = 1
+            error = self._too_large(count)
         parts = [each[:count] for each in self.waiting]
         self.waiting = [each[count:] for each in self.waiting]
-        if count == 1 and (error := too_large(sum(map(self.store.nbytes_of, parts)))):
-            for part in parts:
-                self.store.release(part)
-            return Failed(error)
-        return self.store.join(self.nest, parts)
+        if error is None:
+            return self.store.join(self.nest, parts)
+        for part in parts:
+            self.store.release(part)
+        return Failed(error)
+
+    def _too_large(self, count: int) -> HeadraceError | None:
+        return too_large(sum(self.store.nbytes_of(each[:count]) for each in self.waiting))
 
     def close(self) -> None:
         if not self.ended:

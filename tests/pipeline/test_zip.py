@@ -10,6 +10,7 @@ import pytest
 
 import headrace as hr
 from headrace import Dataset, InvalidArgumentError, TensorSpec
+from headrace.pipeline import work
 
 Run = Callable[..., list[list[Any]]]
 Same = Callable[[Any, Any], None]
@@ -104,6 +105,17 @@ def test_a_failure_beside_the_end_is_raised_where_its_input_comes_first(outcomes
     failing, short = Dataset.range(5).map(fails_at(3)), Dataset.range(3)
     assert [each[0] for each in outcomes(iter(Dataset.zip(failing, short)))] == [0, 1, 2, hr.FunctionError]
     assert [each[0] for each in outcomes(iter(Dataset.zip(short, failing)))] == [0, 1, 2]
+
+
+def test_elements_that_together_are_too_large_fail_alone(monkeypatch: pytest.MonkeyPatch, outcomes: Outcomes) -> None:
+    monkeypatch.setattr(work, "ELEMENT_BYTES", 1000)
+    rows = Dataset.range(6).map(lambda n: np.zeros(600 if n == 3 else 5, np.uint8))
+    got = outcomes(iter(Dataset.zip(rows, rows)))
+    assert [each[0] if isinstance(each[0], type) else len(each[0]) for each in got] == [
+        *(5, 5, 5),
+        hr.ResourceExhaustedError,
+        *(5, 5),
+    ]
 
 
 def test_one_dataset_twice_draws_anew_on_each_side(run: Run) -> None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from ..pipeline.messages import Bye, Heartbeat, Lease, Message, Pieces, Revoke
 from ..pipeline.orders import Granted, Release, Want, Withdrawn
 from ..pipeline.work import Payload, Poison
-from .strikes import CAUSE, MOST, Cleared, Fact, Forgiven, Strikes, Struck, element_at
+from .strikes import CAUSE, MOST, Cleared, Fact, Forgiven, Strikes, element_at
 
 __all__ = [
     "Action",
@@ -236,7 +236,7 @@ class Coordinator:
         if executing is None or worker not in self.workers or executing.split not in self.workers[worker].leases:
             return
         if (element := element_at(self.wants[executing.split], executing.position)) is not None:
-            yield self._record(Struck(*element, cause[:CAUSE]))
+            yield self._record(element.struck(cause[:CAUSE]))
 
     def _forgive(self, want: Want, message: Pieces) -> Iterator[Action]:
         """What came through is not suspect any more, also where it has to be computed again; poison stays poison."""

@@ -25,6 +25,11 @@ class Element(NamedTuple):
     segment: tuple[int, ...]
     origin: int
     offset: int
+    within: int = 0  #: What of it, where it gives any number of others.
+
+    def struck(self, cause: str) -> Struck:
+        """One more loss of it."""
+        return Struck(*self[:5], cause, self.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Struck:
     origin: int
     offset: int
     cause: str
+    within: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Forgiven:
     segment: tuple[int, ...]
     origin: int
     offset: int
+    within: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +77,16 @@ class Strikes:
     def apply(self, fact: Fact) -> None:
         """Let a fact be so."""
         match fact:
-            case Struck(job, epoch, segment, origin, offset, cause):
-                self.causes.setdefault(Element(job, epoch, segment, origin, offset), []).append(cause)
-            case Forgiven(job, epoch, segment, origin, offset):
-                self.causes.pop(Element(job, epoch, segment, origin, offset), None)
+            case Struck(job, epoch, segment, origin, offset, cause, within):
+                self.causes.setdefault(Element(job, epoch, segment, origin, offset, within), []).append(cause)
+            case Forgiven(job, epoch, segment, origin, offset, within):
+                self.causes.pop(Element(job, epoch, segment, origin, offset, within), None)
             case Cleared(job, before):
                 self.causes = {each: them for each, them in self.causes.items() if not _over(each, job, before)}
 
     def facts(self) -> list[Fact]:
         """The fewest facts that rebuild this."""
-        return [Struck(*element, cause) for element, causes in self.causes.items() for cause in causes]
+        return [element.struck(cause) for element, causes in self.causes.items() for cause in causes]
 
     def over(self, job: int, before: int | None) -> bool:
         """Whether anything is known of these epochs."""
@@ -97,7 +104,8 @@ class Strikes:
             if element[:3] != (want.job, want.epoch, work.segment):
                 continue
             if want.payload is not None:
-                position = places.get((element.origin, element.offset), -1)
+                row = places.get((element.origin, element.offset), -1)
+                position = row * _grain(want) + element.within if row >= 0 else -1
             else:
                 position = work.position_of(element.offset) if element.origin == work.origin else -1
             if _executes(want, position):
@@ -120,8 +128,16 @@ def element_at(want: Want, position: int) -> Element | None:
     if not _executes(want, position):
         return None
     origin, offset = want.work.origin, want.work.offset_at(position)
+    within = 0
     if want.payload is not None:
-        if position >= len(want.payload.identities):
+        row, within = divmod(position, _grain(want))
+        if row >= len(want.payload.identities):
             return None
-        origin, offset = want.payload.identities[position].tolist()
-    return Element(want.job, want.epoch, want.work.segment, origin, offset)
+        origin, offset = want.payload.identities[row].tolist()
+    return Element(want.job, want.epoch, want.work.segment, origin, offset, within)
+
+
+def _grain(want: Want) -> int:
+    """How many input positions each element that is handed along has."""
+    assert want.payload is not None, "nothing is handed along"
+    return max(1, (want.work.stop or 0) // max(1, len(want.payload.identities)))

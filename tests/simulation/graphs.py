@@ -13,6 +13,8 @@ from headrace.pipeline.records import TFRecordWriter, scan_records
 
 from .junctions import NAMES as JUNCTIONS
 from .junctions import junctions
+from .nested import NAMES as NESTED
+from .nested import nested
 
 __all__ = ["FIRST", "NAMES", "graphs"]
 
@@ -34,6 +36,7 @@ NAMES = (
     "takes",
     "empty",
     *JUNCTIONS,
+    *NESTED,
 )
 
 
@@ -61,6 +64,7 @@ def graphs(folder: Path) -> dict[str, Dataset]:
         "takes": Dataset.range(200).map(noisy).skip(11).take(40).repeat(2).shuffle(16, seed=9).skip(5).take(50),
         "empty": Dataset.range(20).filter(lambda x: bool(x > 99)).shuffle(4).batch(2),
         **junctions(text, records, damaged),
+        **nested(text, records, damaged),
     }
     return {name: each.with_options(Options(seed=5)) for name, each in made.items()}
 

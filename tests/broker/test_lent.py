@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from headrace.broker.machine import Broker, FromClient, FromWorker, Reply
+from headrace.broker.machine import Broker, FromClient, FromWorker, Reply, Tick
 from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset, Options
 from headrace.pipeline.execution import execute
@@ -109,6 +109,7 @@ def test_the_same_client_is_sent_what_it_lacks_again_and_nothing_is_computed_aga
     desk.open(9)
     scribble(desk.say(Next((9, 1, 1, 0), 0, 0, 3)))
     desk.say(Next((9, 1, 1, 0), 2, 3, 12))  # lost
+    desk.broker.handle(Tick(1.0))
     computed = desk.computed
     assert values(desk.say(Next((9, 1, 1, 0), 2, 3, 12, again=True))) == [x * x for x in range(3, 12)]
     assert desk.computed == computed == 12

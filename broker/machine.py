@@ -42,6 +42,11 @@ PROBE_S = 10.0
 SWEEP_S = 60.0
 
 
+#: How long a message may be under way, and for a large one: what a network gives at least, in bytes a second.
+TRANSIT_S = 0.5
+SLOWEST = 25e6
+
+
 @dataclass(frozen=True, slots=True)
 class FromClient:
     """A client said something."""
@@ -118,6 +123,7 @@ class Conversation:
     session: Session
     until: int = 0
     ended_told: bool = False
+    sent: float = -1e9  #: When elements were last sent.
     heard: float = 0.0  #: When the client last said something.
     probed: float = 0.0  #: When it was last sent something to see whether it is there.
     reached: bool = True  #: Whether nothing failed to reach it since.
@@ -314,10 +320,15 @@ class Broker:
             if (settled := run.settled()) is not None:
                 yield self._record(Checkpointed(run.job, run.epoch, *settled))
         if message.again:
-            run.outbox.rewind(message.received)
+            if self._lost(talk, run.outbox.bytes_from(message.received)):
+                run.outbox.rewind(message.received)
             talk.ended_told = False
             if run.outbox.produced <= message.received and not run.ended:
                 yield Reply(peer, Waiting(talk.session, run.why_waiting()))
+
+    def _lost(self, talk: Conversation, nbytes: int) -> bool:
+        """Whether so many bytes would have arrived since they were sent: or else large ones would be sent for ever."""
+        return self.now - talk.sent >= TRANSIT_S + nbytes / SLOWEST
 
     def _current(self, talk: Conversation, session: Session) -> bool:
         """Whether a request belongs to the conversation at hand."""
@@ -338,6 +349,7 @@ class Broker:
             run.produce(talk.until)
             run.checkpoint(self.now)
             for parcel in run.outbox.unsent(talk.until):
+                talk.sent = self.now
                 yield self._deliver(talk, parcel)
             if run.ended and run.outbox.sent >= run.outbox.produced and not talk.ended_told:
                 talk.ended_told = True

@@ -64,6 +64,11 @@ class Outbox:
         starts = [each.first for each in self.parcels if each.next > cursor]
         self.sent = starts[0] if starts else self.produced
 
+    def bytes_from(self, cursor: int) -> int:
+        """Of what was sent, from element `cursor` on."""
+        sent = (each for each in self.parcels if each.next > cursor and each.first < self.sent)
+        return sum(each.block.nbytes for each in sent if each.block is not None)
+
     def reaches(self, cursor: int) -> bool:
         """Whether elements from `cursor` on can still be given."""
         first = self.parcels[0].first if self.parcels else self.produced

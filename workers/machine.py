@@ -26,6 +26,10 @@ from ..pipeline.work import Piece, Work
 __all__ = ["Action", "Begin", "Drop", "Event", "Learn", "Produced", "Received", "Say", "Tick", "WorkerSession"]
 
 
+#: What a network gives at least, in bytes a second: large pieces may be under way for long, and are not lost.
+SLOWEST = 25e6
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """The server said something."""
@@ -96,6 +100,11 @@ class Held:
     finished: bool = False  #: Whether all is computed.
     turns: bool = False  #: Whether others are to have their turn before more of it is computed.
     turn: int = 0  #: When it had its last one.
+
+    @property
+    def nbytes(self) -> int:
+        """Of what is not acknowledged."""
+        return sum(piece.nbytes for piece in self.unacknowledged)
 
     @property
     def runnable(self) -> bool:
@@ -227,7 +236,7 @@ class WorkerSession:
         if self.now - self.beat_at >= self.heartbeat_s:
             yield from self._beat()
         for held in self.held.values():
-            if held.unacknowledged and self.now - held.sent_at >= self.resend_s:
+            if held.unacknowledged and self.now - held.sent_at >= self.resend_s + held.nbytes / SLOWEST:
                 held.sent_at = self.now
                 for piece in held.unacknowledged:
                     yield self._say(held, piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from headrace.broker.book import Acknowledged, Book, Checkpointed, Closed, EpochOpened, JobMade
@@ -79,10 +80,26 @@ def test_what_is_not_acknowledged_is_sent_again_identically(house: House) -> Non
     before = [each for each in house.replies if isinstance(each.message, Deliver)]
     house.replies.clear()
     house.say(Next(SESSION, 1, received=2, until=6, again=True))
+    assert house.delivered() == [], "it may still be under way"
+    house.tell(Tick(house.broker.now + 1.0))
+    house.say(Next(SESSION, 1, received=2, until=6, again=True))
     assert house.delivered() == squares(2, 6)
     for again, old in zip(house.replies, before[2:], strict=True):
         assert again.message == old.message
         assert again.block is old.block
+
+
+def test_what_is_large_is_given_the_time_that_it_takes_before_it_is_sent_again() -> None:
+    house = House(Dataset.range(3).map(lambda x: np.full(10_000_000, x, np.uint8)))
+    house.open()
+    house.say(Next(SESSION, 0, 0, until=2))
+    sent, found = house.broker.now, []
+    house.replies.clear()
+    for waited in (1.0, 1.2, 1.4):
+        house.tell(Tick(sent + waited))
+        house.say(Next(SESSION, 0, 0, until=2, again=True))
+        found.append(sum(isinstance(each.message, Deliver) for each in house.replies))
+    assert found == [0, 0, 2], "20 MB may take 0.8 s, and half a second to begin with"
 
 
 def test_the_end_is_told_again_to_whom_it_was_lost(house: House) -> None:

@@ -149,6 +149,17 @@ def test_a_piece_is_sent_again_until_it_is_known_to_have_arrived(session: Worker
     assert [each for each in said(session.handle(Tick(3.0))) if isinstance(each, Pieces)] == [second]
 
 
+def test_a_large_piece_is_given_the_time_that_it_takes_before_it_is_sent_again(session: WorkerSession) -> None:
+    session.handle(Received(LEASE))
+    session.handle(Tick(0.0))
+    large = Piece(0, 2, Block.of_elements([np.zeros(50_000_000, np.uint8)]))
+    session.handle(Produced(7, 1, large))
+    again = [
+        sum(isinstance(each, Pieces) for each in said(session.handle(Tick(now)))) for now in (1.5, 2.5, 2.9, 3.1, 4.0)
+    ]
+    assert again == [0, 0, 0, 1, 0], "50 MB may take two seconds, and a second is waited in any case"
+
+
 def test_the_last_piece_is_sent_again_until_the_split_is_complete(session: WorkerSession) -> None:
     session.handle(Received(replace(LEASE, work=Work((1,), 5, 0, None).to_data())))
     session.handle(Produced(7, 1, piece(0, 2)))

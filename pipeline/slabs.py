@@ -226,8 +226,10 @@ class Pool:
         return region.array
 
     def _grow(self, size: int) -> _Kept | None:
-        nbytes = -(-max(size, min(self.slab_bytes, self.limit)) // mmap.PAGESIZE) * mmap.PAGESIZE
-        if self.nbytes + nbytes > self.limit:
+        least = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        room = (self.limit - self.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        nbytes = max(least, min(self.slab_bytes, room))
+        if nbytes > room:
             self._warn(
                 f"all {self.limit >> 20:,} MiB that may be shared with a peer on this host are in use, as where a "
                 "training loop keeps its batches or a shuffle buffer is large: what does not fit travels through the "

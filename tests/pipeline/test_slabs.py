@@ -153,6 +153,16 @@ def test_a_full_pool_says_so_once_and_what_helps_and_goes_on_when_there_is_room(
     assert owner.allocate(MIB) is not None
 
 
+@pytest.mark.parametrize("limit", [100_000, MIB + 1, 2 * MIB + 100_000])
+def test_all_that_may_be_shared_can_be_used_to_the_last_page(limit: int) -> None:
+    owner, said = pool(limit=limit)
+    held = []
+    while (array := owner.allocate(LEAST_BYTES)) is not None:
+        held.append(array)
+    assert limit - 2 * LEAST_BYTES < sum(each.nbytes for each in held) <= owner.nbytes <= limit
+    assert len(said) == 1
+
+
 def test_a_block_larger_than_a_slab_has_one_of_its_own() -> None:
     owner, _ = pool()
     assert room(owner, 3 * MIB + 1).nbytes == 3 * MIB + 1

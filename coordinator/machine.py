@@ -206,6 +206,8 @@ class Coordinator:
             del self.workers[worker.name]
         elif isinstance(message, Pieces) and worker.leases.get(message.split) == message.attempt:
             yield from self._forgive(self.wants[message.split], message)
+        elif worker.killed and isinstance(message, Heartbeat):
+            yield Kill(worker.name, "it was to end, and has not")  # the word went astray, as when a network was cut
         elif isinstance(message, Heartbeat):
             # What is not two numbers is of no lease of ours.
             named = {(each[0], each[1]) for each in message.leases if list(map(type, each)) == [int, int]}
@@ -283,6 +285,10 @@ class Coordinator:
             if silent >= 2 * self.lease_s and not worker.killed:
                 worker.killed = True
                 yield Kill(worker.name, f"silent for {silent:.0f} s")
+            if silent >= 3 * self.lease_s and worker.killed:
+                # Its host is gone or cut off, and nobody there to end it. If it speaks again, it is told to say hello.
+                yield from self._lose(worker.name)
+                del self.workers[worker.name]
 
     # Who gets what.
 

@@ -194,6 +194,7 @@ class Server:
             self.launchers[peer] = message.name
         elif message.role == "worker":
             launcher = peer.removesuffix(message.name) + message.launcher if message.launcher else ""
+            self.met = {name: met for name, met in self.met.items() if name in self.coordinator.workers}
             self.met[peer] = Met(message.versions, launcher)
             yield from self._coordinate(coordinator_machine.Joined(peer))
 

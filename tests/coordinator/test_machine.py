@@ -164,6 +164,22 @@ def test_a_worker_silent_for_two_leases_is_killed_once(coordinator: Coordinator)
     assert found == [Kill("a", "silent for 20 s")]
 
 
+def test_a_worker_that_speaks_after_it_was_to_end_is_ended_once_more(coordinator: Coordinator) -> None:
+    coordinator.handle(Joined("a"))
+    for now in (4.0, 8.0, 12.0, 16.0, 20.0):
+        coordinator.handle(Tick(now))
+    assert coordinator.handle(beat("a")) == [Kill("a", "it was to end, and has not")]
+
+
+def test_a_worker_whose_host_is_gone_is_forgotten_and_may_come_back(coordinator: Coordinator) -> None:
+    coordinator.handle(Joined("a"))
+    for now in range(0, 31, 3):
+        coordinator.handle(Tick(float(now)))
+    assert "a" not in coordinator.workers
+    assert coordinator.handle(URGENT) == []
+    assert leased(coordinator.handle(Joined("a"))) == [("a", 7)]
+
+
 def test_a_silent_worker_is_given_nothing(coordinator: Coordinator) -> None:
     coordinator.handle(Joined("a"))
     for now in (4.0, 8.0, 12.0):

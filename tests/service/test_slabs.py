@@ -16,6 +16,8 @@ import pytest
 import headrace as hr
 from headrace.pipeline import slabs
 
+from .serving import Daemon
+
 pytestmark = pytest.mark.skipif(not slabs.SUPPORTED, reason="needs Linux")
 
 Eventually = Callable[..., Any]
@@ -151,6 +153,29 @@ def test_workers_that_are_killed_while_their_blocks_are_held_change_nothing(
                     os.kill(pid, signal.SIGKILL)
     same(got, list(dataset.iterate(0)))
     assert len(killed) > 4
+
+
+def test_a_server_that_is_killed_and_started_again_shares_memory_anew(
+    processes: Processes, eventually: Eventually, same: Same, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    daemon, dataset = Daemon(tmp_path_factory.mktemp("d")), pictures(320)
+    daemon.start("--budget-bytes=4000000")
+    seen: list[set[str]] = []
+    try:
+        with hr.connect(daemon.address) as service:
+            got = []
+            for batch in service.iterate(dataset):
+                got.append(batch)
+                if len(got) in (12, 24):
+                    seen.append(set(mapped()))
+                    daemon.kill()
+                    eventually(lambda: not processes(daemon.folder))
+                    daemon.start("--budget-bytes=4000000")
+            seen.append(set(mapped()))
+    finally:
+        daemon.stop()
+    same(got, list(dataset.iterate(0)))
+    assert seen[0] < seen[1] < seen[2], "what is kept of each life stays, and each shares memory of its own"
 
 
 def test_nothing_is_left_when_a_service_is_closed_or_its_server_killed(

@@ -154,8 +154,3 @@ def test_text_cut_inside_its_gzip_stream_gives_whole_lines_and_then_an_error(tex
 
 def test_the_golden_file_reads_like_tensorflow_read_it(run: Run) -> None:
     assert run(hr.TFRecordDataset(DATA / "small.tfrecord").take(2)) == [[b"record 0", b""]]  # type: ignore[arg-type]
-
-
-def test_interleaved_reads_are_refused_until_they_are_there() -> None:
-    with pytest.raises(InvalidArgumentError, match="num_parallel_reads"):
-        hr.TFRecordDataset("a", num_parallel_reads=2)

@@ -116,7 +116,8 @@ class Held:
 class WorkerSession:
     """Holds leases, computes the most downstream and oldest of those that have credit, keeps what is not acknowledged.
 
-    While one of them is consumed in turn with others, it computes a piece of each in turn. A lease without credit parks at the end of a piece, and another goes on.
+    While one of them is consumed in turn with others, it computes a piece of each in turn. A lease without credit
+    parks at the end of a piece, and another goes on.
     """
 
     hello: Hello

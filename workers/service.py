@@ -78,6 +78,8 @@ class WorkerService:
     fetching: Fetching = field(init=False)
     memory: PeerMemory = field(default_factory=PeerMemory)
     computed: float = 0.0  #: When it last did.
+    warming: Iterator[None] | None = None
+    warmed: bool = False  #: Whether all kernels are loaded.
     stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -100,10 +102,22 @@ class WorkerService:
                 self._compute(split)
             elif self.session.parked:
                 self.session.parked_s += monotonic() - started
+            elif not self.session.held and not self.warmed:
+                self._warm()
             elif not self.session.held and started - self.computed > REST_S:
                 for say in self.memory.rest():
                     self._send(say)
         self._send(Bye())
+
+    def _warm(self) -> None:
+        """Nobody needs us yet: load some of the kernels, so that the first elements need not wait for that."""
+        from ..pipeline.warm import steps  # it pulls in everything
+
+        self.warming = self.warming or steps()
+        try:
+            self.warmed = next(self.warming, self) is self
+        except OSError:  # no temporary folder: the first elements wait a moment longer
+            self.warmed = True
 
     def _hear(self, frames: Sequence[Any]) -> None:
         try:

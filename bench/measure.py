@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,6 +78,7 @@ class Report:
     cpu_s: float  #: Of both epochs, starting included.
     peak_mb: float
     others_cores: float  #: Used meanwhile by processes that are none of ours; the less the better.
+    running_batch_s: float | None = None  #: To the first batch of another iterator, where a server is running already.
 
 
 class Stopwatch:
@@ -115,8 +116,8 @@ class Stopwatch:
             raise SystemExit(f"the epochs disagree: {self.facts} and {facts}")
         self.facts = facts
 
-    def report(self, subject: str, variant: str) -> None:
-        """Print one JSON line, before the subject's processes have been stopped."""
+    def report(self, subject: str, variant: str, running: Callable[[], Iterable[Any]] | None = None) -> None:
+        """Print one JSON line, while the subject's processes still run: how soon `running` gives a batch is in it."""
         cpu, machine = cpu_seconds() - self.cpu, machine_seconds() - self.machine
         others = (machine - cpu) / (time.perf_counter() - self.start)
         self._over.set()
@@ -131,5 +132,13 @@ class Stopwatch:
             cpu_s=round(cpu, 2),
             peak_mb=round(max(self._peak, proportional_bytes()) / 1e6, 1),
             others_cores=round(max(0.0, others), 2),
+            running_batch_s=_first_of(running) if running is not None else None,
         )
         print(json.dumps(asdict(report)), flush=True)
+
+
+def _first_of(running: Callable[[], Iterable[Any]]) -> float:
+    """Seconds to the first batch, from asking for an iterator on."""
+    begin = time.perf_counter()
+    next(iter(running()))
+    return round(time.perf_counter() - begin, 3)

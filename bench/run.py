@@ -60,6 +60,8 @@ def medians(reports: list[Report], subject: str, variant: str) -> dict[str, floa
     names = ("first_epoch_per_s", "warm_epoch_per_s", "first_batch_s", "cpu_s", "peak_mb")
     figures = {name: median(getattr(report, name) for report in mine) for name in names}
     warm = [report.warm_epoch_per_s for report in mine]
+    running = [report.running_batch_s for report in mine if report.running_batch_s is not None]
+    figures |= {"running_batch_s": median(running)} if running else {}
     return figures | {"warm_least": min(warm), "warm_most": max(warm)}
 
 
@@ -73,6 +75,7 @@ def table(reports: list[Report], title: str) -> Table:
         "warm\nimg/s",
         "\nrange",
         "first\nbatch s",
+        "on a running\nserver s",
         "CPU\ns",
         "peak\nMB",
         "headrace is\nfirst, warm",
@@ -91,6 +94,7 @@ def table(reports: list[Report], title: str) -> Table:
                 f"{row['warm_epoch_per_s']:,.0f}",
                 f"{row['warm_least']:.0f}-{row['warm_most']:.0f}",
                 f"{row['first_batch_s']:.2f}",
+                f"{row['running_batch_s']:.2f}" if "running_batch_s" in row else "",
                 f"{row['cpu_s']:.1f}",
                 f"{row['peak_mb']:,.0f}",
                 "" if subject == "headrace" else ", ".join(f"{ratio:.2f}x" for ratio in ratios),

@@ -34,10 +34,11 @@ def main() -> None:
     arguments = parser.parse_args()
     watch = Stopwatch()
     with hr.serve(workers=arguments.workers) as service:
-        batches = service.iterate(pipeline(arguments.pattern, arguments.variant == "antialias"))
-        for _ in range(2):
-            watch.epoch(batches)
-        watch.report("headrace", arguments.variant)
+        dataset = pipeline(arguments.pattern, arguments.variant == "antialias")
+        with service.iterate(dataset) as batches:
+            for _ in range(2):
+                watch.epoch(batches)
+        watch.report("headrace", arguments.variant, running=lambda: service.iterate(dataset))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from headrace.pipeline.kernels import compile as compiling
 
 #: Says where kernels are kept, for a user who cannot write into the folder that is named.
 PROBE = """
@@ -76,3 +79,21 @@ def test_a_temporary_folder_that_others_can_write_to_is_refused(shelf: Path) -> 
 
     assert "is not a private folder of yours" in probe(shelf)
     assert "HEADRACE_CACHE_DIR" in probe(shelf)
+
+
+def test_that_kernels_are_compiled_is_known_of_these_sources_in_this_place_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def marker_in(folder: Path) -> Path:
+        monkeypatch.setattr(compiling, "__file__", str(folder / "compile.py"))
+        return compiling.marker()
+
+    here = Path(compiling.__file__).parent
+    one, other = tmp_path / "one", tmp_path / "other"
+    for copy in (one, other):
+        shutil.copytree(here, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    first = marker_in(one)
+    assert marker_in(one) == first
+    assert marker_in(other) != first, "numba compiles anew for sources elsewhere"
+    os.utime(one / "crc.py", ns=(0, 1))
+    assert marker_in(one) != first, "and for those that were touched"

@@ -161,6 +161,14 @@ def test_structures_of_every_kind(cutting: hr.Service, same: Same) -> None:
     assert_identical(cutting, hr.Dataset.range(500).map(nest).padded_batch(33), same)
 
 
+def test_elements_and_batches_that_are_worth_sharing(cutting: hr.Service, same: Same) -> None:
+    def picture(x: Any, rng: np.random.Generator) -> Any:
+        return rng.integers(0, 256, (100, 100, 3), np.uint8), x
+
+    dataset = hr.Dataset.range(300).map(picture).shuffle(64, seed=1).batch(16).map(lambda x, y: (x[:, ::-1], y))
+    assert_identical(cutting, dataset, same)
+
+
 def test_compressed_files(cutting: hr.Service, same: Same) -> None:
     folder = IMAGES.parent / "tfrecord"
     for kind in ("GZIP", "ZLIB"):

@@ -202,7 +202,8 @@ class ServiceIterator(Iterator[Element]):
                 message, came = from_frames([frame.buffer for frame in frames])
             except MalformedMessage as error:
                 raise ServiceError(f"the server sent what cannot be read: {error}") from error
-            self._say(self._session.handle(Tick(time.monotonic())))
+            # No Tick yet: after a long step of the loop what it would ask for again lies here, still to be read.
+            self._session.now = time.monotonic()
             heard, buffers, answers = self._memory.received(message, came)
             self._send(answers)
             if heard is not None:

@@ -128,10 +128,12 @@ class Conversation:
     probed: float = 0.0  #: When it was last sent something to see whether it is there.
     reached: bool = True  #: Whether nothing failed to reach it since.
     gone: float | None = None  #: Since when nothing reaches it.
+    printed: int = 0  #: Characters of what workers printed that were sent since it last said something.
 
     def speaks(self, peer: str, now: float) -> None:
         """The client said something."""
         self.peer, self.heard, self.probed, self.reached, self.gone = peer, now, now, True, None
+        self.printed = 0
 
 
 @dataclass(slots=True, kw_only=True)

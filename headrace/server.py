@@ -69,6 +69,11 @@ from .pipeline.pieces import payload_buffers
 __all__ = ["Server"]
 
 
+#: Of what workers print a client is sent so many characters until it says something itself.
+PRINTED_MOST = 256 << 10
+MORE = "(more than is shown here: see the output of the server, or of the `headrace worker` that runs it)"
+
+
 @dataclass(slots=True)
 class Met:
     """What a worker said of itself."""
@@ -141,7 +146,7 @@ class Server:
             case Trouble(reason):
                 self.trouble = reason
             case Said(worker, text):
-                yield from self._tell_clients(Printed(worker, text))
+                yield from self._show(Printed(worker, text))
             case Ending(grace_s):
                 self.ending = grace_s
                 yield from self._tell_clients(Stopping(grace_s))
@@ -189,6 +194,10 @@ class Server:
             known = "worker, launcher or client"
             yield To(peer, Refused(to_data(ProtocolError(f"a {message.role!r} is unknown here: {known}"))))
             return
+        if message.role != "client" and not _bears(peer, message.name):
+            error = ProtocolError(f"{peer!r} says that it is {message.name!r}: a {message.role} is named as its socket")
+            yield To(peer, Refused(to_data(error)))
+            return
         yield To(peer, Welcome(self.coordinator.incarnation, self.heartbeat_s))
         if message.role == "launcher":
             self.launchers[peer] = message.name
@@ -209,7 +218,7 @@ class Server:
             case Inspected(worker, executing):
                 yield from self._react(Seen(prefix + worker, _place(executing)))
             case Printed(worker, text):
-                yield from self._tell_clients(Printed(prefix + worker, text))
+                yield from self._show(Printed(prefix + worker, text))
 
     def _note(self, worker: str, message: Message) -> None:
         if isinstance(message, Heartbeat) and worker in self.met:
@@ -234,6 +243,15 @@ class Server:
         for job, talk in self.broker.conversations.items():
             if job in self.broker.runs:
                 yield To(talk.peer, message)
+
+    def _show(self, printed: Printed) -> Iterator[Action]:
+        """To all that are in an epoch; only so much to a loop that does not come, in whose memory it would all lie."""
+        for job, talk in self.broker.conversations.items():
+            if job in self.broker.runs and talk.printed < PRINTED_MOST:
+                talk.printed += len(printed.text)
+                yield To(talk.peer, printed)
+                if talk.printed >= PRINTED_MOST:
+                    yield To(talk.peer, Printed(printed.worker, MORE))
 
     def _order(self, order: Order) -> Iterator[Action]:
         """What one part tells the other."""
@@ -294,6 +312,11 @@ class Server:
                 yield from self._coordinate(Over(job, epoch))
             case Closed(job):
                 yield from self._coordinate(Over(job, None))
+
+
+def _bears(peer: str, name: str) -> bool:
+    """Whether a peer is called so: behind its user's name, if any, which so begins all that it can speak of."""
+    return bool(name) and "/" not in name and (peer == name or peer.endswith(f"/{name}"))
 
 
 def _place(executing: Sequence[Any] | None) -> tuple[int, int] | None:

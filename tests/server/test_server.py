@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Tick, To, Trouble
 from headrace.pipeline.blobs import Sent
 from headrace.pipeline.dataset import Dataset
@@ -32,7 +34,7 @@ from headrace.pipeline.messages import (
     Waiting,
     Welcome,
 )
-from headrace.server import Server
+from headrace.server import PRINTED_MOST, Server
 
 GRAPH = encode(Dataset.range(10).node, Sent())
 
@@ -90,6 +92,18 @@ def test_a_launcher_cannot_speak_of_another_users_workers() -> None:
     assert mine in house.server.coordinator.workers
 
 
+@pytest.mark.parametrize("role", ["launcher", "worker"])
+@pytest.mark.parametrize("name", ["", "guest/far-9", "host/far-1", "9", "far"])
+def test_who_gives_a_name_that_is_not_its_own_is_refused(role: str, name: str) -> None:
+    house = House()
+    house.open()
+    mine = house.elsewhere("host")
+    (refused,) = house.told("guest/far-9", house.say("guest/far-9", house.hello(role, name)))
+    assert isinstance(refused, Refused)
+    house.say("guest/far-9", Lost(mine, None, "so I say"))
+    assert mine in house.server.coordinator.workers, "with its own name taken off, it would speak for any user"
+
+
 def test_a_silent_worker_elsewhere_is_inspected_and_ended_by_its_launcher() -> None:
     house = House()
     house.open()
@@ -137,6 +151,17 @@ def test_what_workers_print_reaches_clients_that_are_in_an_epoch() -> None:
     actions = house.say("host/far-1", Printed("worker-0", "so far, so good"))
     assert house.told("one", actions) == [Printed("host/worker-0", "so far, so good")]
     assert house.told("other", actions) == []
+    assert house.told("one", house.server.handle(Said("worker-3", "here"))) == [Printed("worker-3", "here")]
+
+
+def test_a_flood_of_prints_stops_at_a_loop_that_does_not_come() -> None:
+    house = House()
+    session = house.open("one")
+    flood = [action for _ in range(100) for action in house.server.handle(Said("worker-3", "x" * 10_000))]
+    sent = [each.text for each in house.told("one", flood) if isinstance(each, Printed)]
+    assert sum(map(len, sent)) < PRINTED_MOST + 11_000
+    assert "more than is shown" in sent[-1]
+    house.say("one", Next(session, 0, 0, 2))
     assert house.told("one", house.server.handle(Said("worker-3", "here"))) == [Printed("worker-3", "here")]
 
 

@@ -122,6 +122,8 @@ class ClientSession:
     printed: list[tuple[str, str]] = field(default_factory=list)  #: By workers: who and what, to be shown.
     stopping: bool = False  #: Whether the server said that it ends.
     lacking: list[str] = field(default_factory=list)  #: Blobs that the server waits for, the first one on its way.
+    uploaded: tuple[str, int] = ("", -1)  #: The part that was sent last.
+    uploaded_at: float = -1e9
     over: bool = False  #: Whether the loop came again after it had taken all.
 
     def handle(self, event: Event) -> list[Say]:
@@ -258,7 +260,9 @@ class ClientSession:
                 "the server has lost a function or array of this pipeline: iterate again"
             )
             return
-        self.asked_at = self.now
+        if (digest, offset) == self.uploaded and self.now - self.uploaded_at < self.resend_s:
+            return  # on a slow line the answers to all that was asked meanwhile come together
+        self.uploaded, self.uploaded_at, self.asked_at = (digest, offset), self.now, self.now
         yield Say(Upload(digest, offset, len(content)), [content[offset : offset + CHUNK]])
 
     def _stored(self, offset: int, whole: bool) -> Iterator[Say]:

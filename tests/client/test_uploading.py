@@ -66,6 +66,16 @@ def test_a_part_that_is_lost_is_asked_about_and_sent_again(session: ClientSessio
     assert hear(session, Stored("small", 5, True)) == [], "the answer to what was sent twice"
 
 
+def test_on_a_line_that_is_slower_than_its_patience_each_part_is_sent_once(session: ClientSession) -> None:
+    hear(session, Lacking("key", [["large", 0]]))
+    asked = [said for now in (1.5, 3.0, 4.5) for said in session.handle(Tick(now))]
+    assert asked == [Say(REGISTER)] * 3
+    session.handle(Tick(4.9))
+    answers = [Stored("large", CHUNK, False), *[Lacking("key", [["large", CHUNK]])] * 3]
+    said = [each for answer in answers for each in hear(session, answer)]
+    assert said == [Say(Upload("large", CHUNK, CHUNK + 10), [LARGE[CHUNK:]])]
+
+
 def test_a_server_that_comes_back_in_between_is_told_all_again(session: ClientSession) -> None:
     hear(session, Lacking("key", [["large", 0]]))
     assert [type(each.message) for each in hear(session, Stale(2))] == [Hello]

@@ -65,7 +65,7 @@ class InterleaveOperator(Unary):
                 elif opened is not Signal.END or not self.slots:
                     return opened
                 else:
-                    self._pass()
+                    self._close_up()
                 continue
             got = slot.pull(min(limit, self.block - self.given))
             if got is Signal.END:
@@ -80,6 +80,12 @@ class InterleaveOperator(Unary):
 
     def _pass(self) -> None:
         self.given, self.turn = 0, (self.turn + 1) % self.cycle
+
+    def _close_up(self) -> None:
+        """Nothing fills the empty slot whose turn it is: the others move up, so that it is looked at once."""
+        order = sorted(self.slots, key=lambda slot: (slot - self.turn) % self.cycle)
+        self.slots = {place: self.slots[slot] for place, slot in enumerate(order)}
+        self.turn = 0
 
     def _opened(self) -> Operator | Failed | Signal:
         """The stream of the next element."""

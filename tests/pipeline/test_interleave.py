@@ -70,6 +70,11 @@ def test_more_slots_than_datasets(run: Run) -> None:
     assert run(Dataset.range(0).interleave(times, 4)) == [[]]
 
 
+def test_slots_that_stay_empty_are_looked_at_once() -> None:
+    dataset = Dataset.range(1, 5).interleave(times, cycle_length=1 << 40)  # turn by turn it would never end
+    assert list(dataset) == [1, 2, 3, 4, 2, 3, 4, 3, 4, 4]
+
+
 def test_arguments_are_checked() -> None:
     for arguments in ({"cycle_length": 0}, {"cycle_length": -3}, {"block_length": 0}, {"cycle_length": 1.5}):
         with pytest.raises(hr.InvalidArgumentError, match=next(iter(arguments))):

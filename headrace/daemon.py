@@ -294,7 +294,10 @@ def run(config: DaemonConfig) -> None:
         PLACED_EACH * config.budget_bytes, max(CLIENT_BYTES, config.budget_bytes), enabled=config.slabs
     )
     server.broker.allocate = slabs.allocate
-    daemon = Daemon(config, Peers(doors, slabs), server, launcher, Depot(Blobs(blobs)), listen, journal)
+    depot = Depot(Blobs(blobs))
+    if config.state is not None:
+        depot.sweep(entry.graph for entry in server.broker.book.jobs.values())
+    daemon = Daemon(config, Peers(doors, slabs), server, launcher, depot, listen, journal)
     daemon.show = page.show if page is not None else None
 
     def stop(*_: Any) -> None:

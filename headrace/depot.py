@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from .pipeline.blobs import CHUNK, Blobs, Incoming
@@ -15,6 +16,8 @@ __all__ = ["Depot"]
 
 #: Blobs that may be on their way at a time.
 MOST = 1024
+#: One of which nothing came for so many seconds is forgotten: its sender is gone, or begins anew.
+IDLE_S = 600.0
 
 
 @dataclass(slots=True)
@@ -22,7 +25,9 @@ class Depot:
     """Blobs by name in one folder."""
 
     blobs: Blobs
-    incoming: dict[tuple[str, str], Incoming] = field(default_factory=dict)  #: By peer and digest.
+    incoming: dict[tuple[str, str], Incoming] = field(default_factory=dict)  #: By peer and digest, the idlest first.
+    heard: dict[tuple[str, str], float] = field(default_factory=dict)  #: When the last part of each came.
+    clock: Callable[[], float] = monotonic
 
     def answer(self, peer: str, message: Message, buffers: Sequence[Any]) -> tuple[Message, list[Any]] | None:
         """The answer to what concerns blobs alone; None where it is for others to answer."""
@@ -38,6 +43,8 @@ class Depot:
         except HeadraceError as error:
             return Refused(to_data(error), message.key if isinstance(message, Register) else ""), []
         except OSError as error:
+            if isinstance(message, Upload):
+                self._drop(peer, message.digest)  # a part may have been written by half; and it makes room
             return Refused(to_data(ServiceError(f"the server cannot keep a function or array: {error}"))), []
         return None
 
@@ -50,14 +57,28 @@ class Depot:
         if not Blobs.is_name(digest) or len(buffers) != 1 or not 0 <= message.offset <= total:
             raise MalformedMessage(f"no part of a blob: {digest!r} from {message.offset} of {total}")
         if self.blobs.has(digest):
+            self._drop(peer, digest)  # another has sent it meanwhile
             return Stored(digest, total, True)
-        if len(self.incoming) >= MOST and (peer, digest) not in self.incoming:
-            self.incoming.pop(next(iter(self.incoming))).drop()  # its sender begins anew, if it still is there
-        incoming = self.incoming.setdefault((peer, digest), Incoming(self.blobs, digest))
+        incoming = self.incoming.pop((peer, digest), None) or Incoming(self.blobs, digest)
+        self._make_room()
+        self.incoming[peer, digest], self.heard[peer, digest] = incoming, self.clock()
         whole = incoming.add(message.offset, buffers[0], total)
         if whole:
-            del self.incoming[peer, digest]
-        return Stored(digest, incoming.size, whole)
+            self._drop(peer, digest)
+        return Stored(digest, total if whole else incoming.size, whole)
+
+    def _make_room(self) -> None:
+        """Forget what nothing came of for long, and the idlest of what is too many."""
+        for peer, digest in list(self.incoming):
+            if len(self.incoming) < MOST and self.clock() - self.heard[peer, digest] < IDLE_S:
+                return
+            self._drop(peer, digest)
+
+    def _drop(self, peer: str, digest: str) -> None:
+        """Forget one that is on its way; what is whole has its name by now, and stays."""
+        self.heard.pop((peer, digest), None)
+        if (incoming := self.incoming.pop((peer, digest), None)) is not None:
+            incoming.drop()
 
     def _part(self, digest: str, offset: int) -> tuple[Part, list[Any]]:
         if not Blobs.is_name(digest) or not self.blobs.has(digest):
@@ -69,7 +90,16 @@ class Depot:
 
     def keep(self, graphs: Iterable[bytes]) -> None:
         """Delete what no graph of these names; what is on its way stays. A client sends again what it finds lacking."""
-        wanted = {digest for graph in graphs for digest in blobs_in(graph)}
+        try:
+            wanted = {digest for graph in graphs for digest in blobs_in(graph)}
+        except HeadraceError:
+            return  # of another version, which may still come back to its job: what it names cannot be known
         for path in list(self.blobs.folder.iterdir()):
             if Blobs.is_name(path.name) and path.name not in wanted:
                 path.unlink(missing_ok=True)
+
+    def sweep(self, graphs: Iterable[bytes]) -> None:
+        """At the server's start: delete what its last life left of blobs that were on their way, too."""
+        for path in list(self.blobs.folder.glob(".*.part")):
+            path.unlink(missing_ok=True)
+        self.keep(graphs)

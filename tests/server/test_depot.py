@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from headrace.depot import Depot
+from headrace.depot import IDLE_S, Depot
 from headrace.pipeline.blobs import CHUNK, Blobs, Sent, digest_of
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.graph import encode
@@ -86,6 +88,7 @@ def test_two_clients_that_send_the_same_do_not_disturb_each_other(depot: Depot) 
         assert answered(depot, Upload(digest, 0, 200), content[:100], peer=peer) == Stored(digest, 100, False)
     assert answered(depot, Upload(digest, 100, 200), content[100:], peer="one") == Stored(digest, 200, True)
     assert answered(depot, Upload(digest, 100, 200), content[100:], peer="other") == Stored(digest, 200, True)
+    assert [path.name for path in depot.blobs.folder.iterdir()] == [digest], "nothing is left of the second"
 
 
 def test_content_that_is_not_that_of_its_name_is_refused_and_not_kept(depot: Depot) -> None:
@@ -126,6 +129,50 @@ def test_only_what_no_job_needs_any_more_is_deleted(depot: Depot, sent: Sent, gr
     assert all(map(depot.blobs.has, sent.content))
     assert not depot.blobs.has(digest_of(b"other"))
     assert answered(depot, Upload(digest_of(b"under way"), 5, 9), b" way") == Stored(digest_of(b"under way"), 9, True)
+
+
+def test_a_graph_that_cannot_be_read_deletes_nothing(depot: Depot, sent: Sent, graph: bytes) -> None:
+    uploaded(depot, sent)
+    depot.keep([b"of another version"])
+    assert all(map(depot.blobs.has, sent.content))
+
+
+def test_what_a_client_left_on_its_way_is_deleted_after_a_while(depot: Depot) -> None:
+    now = 0.0
+    depot.clock = lambda: now
+    answered(depot, Upload(digest_of(b"left alone"), 0, 10), b"left", peer="one")
+    answered(depot, Upload(digest_of(b"slow"), 0, 4), b"s", peer="other")
+    now = IDLE_S - 1.0
+    answered(depot, Upload(digest_of(b"slow"), 1, 4), b"l", peer="other")
+    assert len(list(depot.blobs.folder.iterdir())) == 2
+    now = IDLE_S + 1.0
+    answered(depot, Upload(digest_of(b"slow"), 2, 4), b"o", peer="other")
+    assert len(list(depot.blobs.folder.iterdir())) == 1
+    assert answered(depot, Upload(digest_of(b"slow"), 3, 4), b"w", peer="other") == Stored(digest_of(b"slow"), 4, True)
+
+
+def test_a_server_begins_without_what_its_last_life_left_on_its_way(depot: Depot, sent: Sent, graph: bytes) -> None:
+    uploaded(depot, sent)
+    answered(depot, Upload(digest_of(b"under way"), 0, 9), b"under")
+    answered(depot, Upload(digest_of(b"other"), 0, 5), b"other")
+    depot.sweep([graph])
+    assert {path.name for path in depot.blobs.folder.iterdir()} == set(sent.content)
+
+
+def test_a_disk_that_is_full_leaves_no_half_a_part(depot: Depot) -> None:
+    digest = digest_of(b"content" * 1000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+        refused = answered(depot, Upload(digest, 0, 7000), b"content" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert isinstance(refused, Refused)
+    assert "cannot keep" in str(refused.error)
+    assert list(depot.blobs.folder.iterdir()) == []
+    assert answered(depot, Upload(digest, 0, 7000), b"content" * 1000) == Stored(digest, 7000, True)
 
 
 def test_what_concerns_no_blobs_is_for_others_to_answer(depot: Depot) -> None:

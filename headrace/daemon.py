@@ -35,7 +35,7 @@ from .scanning import look
 from .server import Server
 from .status import status_of
 from .workers.launcher import Launcher
-from .workers.output import print_named
+from .workers.output import print_named, show
 
 if TYPE_CHECKING:
     from .page import Page
@@ -147,7 +147,7 @@ class Daemon:
         self.peers.say_news()
         for death in self.launcher.poll():
             if death.status not in (0, -signal.SIGTERM):
-                print(f"headrace: {death.name} is gone: {death.cause}; another one takes its place", file=sys.stderr)
+                show(f"headrace: {death.name} is gone: {death.cause}; another one takes its place")
             self._do(Dead(death.name, death.executing, death.cause))
         for worker, text, stream in self.launcher.printed():
             print_named(worker, text, stream)
@@ -185,14 +185,14 @@ class Daemon:
                 case Look(scan):
                     self.scans.append(self.scanner.submit(look, scan, self.config.split_bytes))
                 case End(peer, reason):
-                    print(f"headrace: {peer} is ended: {reason}", file=sys.stderr)
+                    show(f"headrace: {peer} is ended: {reason}")
                     self.launcher.kill(peer)
                 case Examine(peer):
                     self._do(Seen(peer, self.launcher.executing(peer)))
                 case Report(peer):
                     self._send(peer, Status(self._status()))
                 case Finish(grace_s):
-                    print(f"headrace: asked to end within {grace_s:g} s", file=sys.stderr)
+                    show(f"headrace: asked to end within {grace_s:g} s")
                     self._end_in(grace_s)
                 case Journal(fact):
                     self._write(fact)

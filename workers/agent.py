@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ from ..pipeline.messages import (
 )
 from ..pipeline.sockets import connect, make_run_directory, open_socket, send
 from .launcher import Launcher
-from .output import print_named
+from .output import print_named, show
 
 __all__ = ["AgentConfig", "run"]
 
@@ -154,7 +153,7 @@ def as_list(executing: tuple[int, int] | None) -> list[int] | None:
 
 def tell(text: str) -> None:
     """To whoever watches this agent."""
-    print(f"headrace: {text}", file=sys.stderr, flush=True)
+    show(f"headrace: {text}")
 
 
 def run(config: AgentConfig) -> None:

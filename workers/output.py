@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-__all__ = ["Output", "print_named"]
+__all__ = ["Output", "print_named", "show"]
 
 #: Read at once from one stream; who prints more waits, as it would for a slow terminal.
 CHUNK = 64 << 10
@@ -72,5 +73,12 @@ class Output:
 
 def print_named(worker: str, text: str, stream: int = 2) -> None:
     """Show lines that a worker printed, each with its name, on our own output or errors."""
+    show("\n".join(f"[{worker}] {line}" for line in text.splitlines()), stream)
+
+
+def show(text: str, stream: int = 2) -> None:
+    """Write to our own output or errors. A terminal that is gone, a full disk or a poor alphabet ends no server."""
     file = sys.stdout if stream == 1 else sys.stderr
-    print("\n".join(f"[{worker}] {line}" for line in text.splitlines()), file=file, flush=True)
+    encoding = file.encoding or "utf-8"
+    with suppress(OSError):
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +74,20 @@ def test_each_line_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     print_named("worker-3", "one\ntwo", 1)
     print_named("worker-3", "oh", 2)
     assert capsys.readouterr() == ("[worker-3] one\n[worker-3] two\n", "[worker-3] oh\n")
+
+
+SHOWN = "from headrace.workers.output import print_named; print_named('w', 'caf\u00e9', 1); print_named('w', 'more', 2)"
+
+
+def test_what_a_terminal_has_no_letters_for_is_shown_all_the_same() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    shown = subprocess.run([sys.executable, "-c", SHOWN], env=environment, capture_output=True, check=True)
+    assert (shown.stdout, shown.stderr) == (b"[w] caf\\xe9\n", b"[w] more\n")
+
+
+def test_where_nothing_can_be_written_what_workers_print_is_left_out() -> None:
+    with Path("/dev/full").open("wb") as full:
+        shown = subprocess.run(
+            [sys.executable, "-c", f"{SHOWN}; import os; os._exit(7)"], stdout=full, stderr=full, check=False
+        )
+    assert shown.returncode == 7

@@ -86,6 +86,8 @@ class Farewell:
         from ..pipeline.errors import ServiceError
         from ..pipeline.messages import Stop
 
+        if self.target.folder is None:
+            self._learn()  # one that is not there, or refuses us, is not one that has ended
         try:
             self._learn()
             visit(self.target.address, Stop(self.grace_s), self.target.lock)
@@ -108,10 +110,11 @@ class Farewell:
 
         if self.target.folder is not None and living(self.target.folder) != self.pid:
             return True
+        elsewhere = self.target.folder is None
         try:
-            self._learn(0.5)
-        except ServiceError:  # on its way out it answers nobody
-            return self.target.folder is None
+            self._learn(3.0 if elsewhere else 0.5)
+        except ServiceError as error:  # on its way out it answers nobody
+            return elsewhere and "refused: " not in str(error)
         return False
 
     def _check(self, waited_s: float) -> None:

@@ -304,7 +304,8 @@ def test_over_tcp_under_keys_made_by_the_command(
     shown = headrace("status", "--server", tcp, "--key", keys / "trainer.key", "--json")
     assert json.loads(shown.stdout)["listen"] == [ipc, tcp]
     refused = headrace("stop", "--server", tcp, "--key", keys / "trainer.key")
-    assert refused.returncode == 2
+    keyless = headrace("stop", "--server", tcp)
+    assert (refused.returncode, keyless.returncode, keyless.stdout) == (2, 2, "")
     assert living(daemon_folder(place)) is not None
     unknown = headrace("status", "--server", tcp)
     assert unknown.returncode == 2
@@ -312,6 +313,9 @@ def test_over_tcp_under_keys_made_by_the_command(
     stopped = headrace("stop", "--server", tcp, "--key", keys / "chief.key")
     assert (stopped.returncode, stopped.stdout) == (0, "the server has ended\n"), stopped.stderr
     until(lambda: living(daemon_folder(place)) is None)
+    nobody = headrace("stop", "--server", tcp, "--key", keys / "chief.key")
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert "unreachable: nobody listens" in nobody.stderr
 
 
 def test_a_server_without_keys_keeps_saying_so(headrace: Headrace, place: Path) -> None:

@@ -214,7 +214,8 @@ class Journal:
     def close(self) -> None:
         """Commit, and let others have it; a second call does nothing."""
         try:
-            self.commit()
+            if self._database.in_transaction:  # what ended one, such as a full disk, has been told already
+                self.commit()
         finally:
             self._database.close()
             self._lock.close()

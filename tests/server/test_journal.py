@@ -376,6 +376,34 @@ def test_a_disk_that_takes_no_more_is_an_error_that_names_the_file(path: Path) -
     assert int(number) > 0
 
 
+def test_a_full_disk_is_what_is_told_also_where_the_journal_is_closed_then(path: Path) -> None:
+    Journal.open(path).close()
+    script = (
+        "import sqlite3, sys; from pathlib import Path\n"
+        "from headrace.broker.book import Checkpointed; import headrace.journal as j\n"
+        "class Full(sqlite3.Connection):\n"
+        "    def execute(self, text, *given):\n"
+        "        found = super().execute(text, *given)\n"
+        "        if text.startswith('INSERT INTO facts'):\n"
+        "            super().execute('ROLLBACK')\n"  # as SQLite does itself
+        "            error = sqlite3.OperationalError('database or disk is full')\n"
+        "            error.sqlite_errorcode = sqlite3.SQLITE_FULL\n"
+        "            raise error\n"
+        "        return found\n"
+        "connect = sqlite3.connect\n"
+        "j.sqlite3.connect = lambda *given, **named: connect(*given, factory=Full, **named)\n"
+        "journal = j.Journal.open(Path(sys.argv[1]))\n"
+        "try:\n"
+        "    try: journal.write(Checkpointed(1, 0, 1, {}))\n"
+        "    finally: journal.close()\n"
+        "except Exception as error: print(error)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert told == f"{path} cannot grow, the disk is full: make room and start the server again\n"
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ServiceError, match=f"{tmp_path}/file/journal.sqlite cannot be opened"):

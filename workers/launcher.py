@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -81,33 +82,42 @@ class Launcher:
         if self.early and (monotonic() - self.early_at > _FORGOTTEN_S or any(map(self.executing, self.children))):
             self.early = 0
         while len(self.children) < self.count and monotonic() >= self.not_before:
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # too many processes or descriptors, or no memory; perhaps for a moment
+                self._in_vain(f"one could not be started: {error}")
         return deaths
 
     def _start(self) -> None:
         name = f"worker-{self.started}-{os.urandom(3).hex()}"
         self.started += 1
-        box = Box(self.folder / f"{name}.box")
-        box.clear()
-        read, write = os.pipe()
         command = [sys.executable, "-P", "-m", "headrace", "worker-process", f"--server={self.server}"]
-        command += [f"--name={name}", f"--box={box.path}", f"--blobs={self.blobs or self.folder / 'blobs'}"]
-        command += [f"--lifeline={read}", f"--launcher={self.name}"]
+        command += [f"--name={name}", f"--launcher={self.name}", f"--blobs={self.blobs or self.folder / 'blobs'}"]
         command += [f"--key={self.key}"] if self.key is not None else []
-        environment = {**dict.fromkeys(_THREADS, "1"), "PYTHONUNBUFFERED": "1", **os.environ}
-        output, ends = Output.open()
-        process = subprocess.Popen(  # noqa: S603  (our own command)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=ends[0],
-            stderr=ends[1],
-            pass_fds=[read],
-            env=environment,
-            start_new_session=True,
-        )
-        for descriptor in (read, *ends):
-            os.close(descriptor)
-        self.children[name] = Child(process, write, box, output, monotonic())
+        with ExitStack() as ours, ExitStack() as theirs:
+            path = self.folder / f"{name}.box"
+            ours.callback(path.unlink, missing_ok=True)
+            box = Box(path)
+            ours.callback(box.remove)
+            box.clear()
+            read, write = os.pipe()
+            theirs.callback(os.close, read)
+            ours.callback(os.close, write)
+            output, ends = Output.open()
+            for end in ends:
+                theirs.callback(os.close, end)
+            ours.callback(lambda: list(output.close()))
+            process = subprocess.Popen(  # noqa: S603  (our own command)
+                [*command, f"--box={path}", f"--lifeline={read}"],
+                stdin=subprocess.DEVNULL,
+                stdout=ends[0],
+                stderr=ends[1],
+                pass_fds=[read],
+                env={**dict.fromkeys(_THREADS, "1"), "PYTHONUNBUFFERED": "1", **os.environ},
+                start_new_session=True,
+            )
+            self.children[name] = Child(process, write, box, output, monotonic())
+            ours.pop_all()  # nothing of it is to be undone
 
     @property
     def descriptors(self) -> list[int]:
@@ -123,16 +133,21 @@ class Launcher:
                 yield name, text, stream
 
     def _bury(self, name: str, child: Child) -> Death:
-        now, death = monotonic(), Death(name, child.process.returncode, child.box.read())
+        death = Death(name, child.process.returncode, child.box.read())
         # One that we killed had either stuck before its first element, or was only in the way of another;
         # one that others killed says nothing.
         told = child.killed or death.status != -signal.SIGKILL
-        useless = child.box.between or (now - child.started < _SOON_S and not child.killed)
+        useless = child.box.between or (monotonic() - child.started < _SOON_S and not child.killed)
         if death.executing is None and told and useless:
-            self.early, self.early_at, self.last = self.early + 1, now, death.cause
-            self.not_before = now + min(5.0, 0.1 * 2**self.early)
+            self._in_vain(death.cause)
         self._forget(name)
         return death
+
+    def _in_vain(self, how: str) -> None:
+        """A worker ended before it was of use."""
+        now = monotonic()
+        self.early, self.early_at, self.last = self.early + 1, now, how
+        self.not_before = now + min(5.0, 0.1 * 2**self.early)
 
     def executing(self, name: str) -> tuple[int, int] | None:
         """On which element a worker is, split and position, if it is one of ours and on any."""

@@ -26,7 +26,13 @@ class Output:
     @classmethod
     def open(cls) -> tuple[Output, tuple[int, int]]:
         """Two pipes; their writing ends, for the process, are to be closed here once it is started."""
-        (out, out_end), (errors, errors_end) = os.pipe(), os.pipe()
+        out, out_end = os.pipe()
+        try:
+            errors, errors_end = os.pipe()
+        except OSError:
+            os.close(out)
+            os.close(out_end)
+            raise
         os.set_blocking(out, False)
         os.set_blocking(errors, False)
         return cls({out: 1, errors: 2}), (out_end, errors_end)

@@ -65,7 +65,7 @@ class Hold:
     The lock is of the open file (flock), and is not passed on to the processes that the server starts.
 
     Raises:
-        ServiceError: another process holds it; the message says which, and `remedy`.
+        ServiceError: another process holds it, and the message says which, and `remedy`; or it cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name:
@@ -76,12 +76,18 @@ class Hold:
     """
 
     def __init__(self, folder: Path, what: str, remedy: str) -> None:
-        self._file = os.open(folder / "pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._file = os.open(folder / "pid", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unwritable(what, folder, error) from error
         try:
             if not _lock(self._file, _GLANCE_S):
                 raise ServiceError(f"{what} {folder} is in use by the server with pid {_pid(self._file)}: {remedy}")
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise _unwritable(what, folder, error) from error
         except BaseException:
             os.close(self._file)
             raise
@@ -95,6 +101,11 @@ class Hold:
         # The file stays: to remove it would let two servers hold files of the same name.
         os.ftruncate(self._file, 0)
         os.close(self._file)
+
+
+def _unwritable(what: str, folder: Path, error: OSError) -> ServiceError:
+    why = os.strerror(error.errno or 0)
+    return ServiceError(f"{what} {folder} cannot be written: {why}; see to the disk and its modes, or name another")
 
 
 def living(folder: Path) -> int | None:

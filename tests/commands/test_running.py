@@ -48,6 +48,14 @@ def test_a_killed_server_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
     assert living(tmp_path) is None
 
 
+def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "pid").mkdir()  # what not even root can write
+    with pytest.raises(ServiceError) as caught:
+        Hold(tmp_path, "the state directory", "take another")
+    said = f"the state directory {tmp_path} cannot be written: Is a directory; see to the disk and its modes, or "
+    assert str(caught.value) == f"{said}name another"
+
+
 def test_the_hold_is_not_passed_on_to_the_processes_that_the_server_starts(tmp_path: Path) -> None:
     with Hold(tmp_path, "it", "wait"):
         child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)

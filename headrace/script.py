@@ -34,7 +34,9 @@ def dataset_in(target: str) -> Dataset:
     if callable(found):
         found = _called(found, target)
     if not isinstance(found, Dataset):
-        raise InvalidArgumentError(f"{target} is a {type(found).__name__}, no Dataset and no function that returns one")
+        raise InvalidArgumentError(
+            f"{target} is of type {type(found).__name__}, no Dataset and no function that returns one"
+        )
     return found
 
 
@@ -55,6 +57,11 @@ def _imported(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except HeadraceError:
         raise
+    except SystemExit as error:
+        raise InvalidArgumentError(
+            f"{file} ends itself when it is imported ({_told(error)}): put what it does as a script below "
+            '`if __name__ == "__main__":`'
+        ) from error
     except Exception as error:
         raise InvalidArgumentError(f"{file} cannot be imported: {_told(error)}") from error
     return module
@@ -70,8 +77,9 @@ def _called(function: object, target: str) -> object:
         raise InvalidArgumentError(f"{target}() failed: {_told(error)}") from error
 
 
-def _told(error: Exception) -> str:
-    """What it was, and the last place in the user's own code."""
-    frames = traceback.extract_tb(error.__traceback__)
+def _told(error: BaseException) -> str:
+    """What it was, and the last place that is not ours or the import's."""
+    found = traceback.extract_tb(error.__traceback__)
+    frames = [each for each in found if each.filename != __file__ and not each.filename.startswith("<frozen ")]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

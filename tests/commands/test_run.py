@@ -100,11 +100,16 @@ def test_a_pipeline_that_fails_is_exit_code_one_and_says_which_element(headrace:
         ("train.py:a b", "names no dataset"),
         ("nowhere.py:dataset", "NotFoundError: nowhere.py: there is no such file"),
         ("train.py:nothing", "train.py has no 'nothing'; its datasets are: dataset, plain, forever, damaged"),
-        ("train.py:number", "train.py:number is a int, no Dataset and no function that returns one"),
+        ("train.py:number", "train.py:number is of type int, no Dataset and no function that returns one"),
         ("train.py:broken", "train.py:broken() failed: KeyError: 'nowhere' ("),
         ("faulty.py:dataset", "faulty.py cannot be imported: ZeroDivisionError: division by zero ("),
         ("random.py:dataset", "random.py is called like a module of Python's own: give it another name"),
-        ("wrong.py:dataset", "wrong.py cannot be imported: SyntaxError: "),
+        (
+            "train.py:wide",
+            "train.py:wide() failed: TypeError: wide() missing 2 required positional arguments: 'x' and 'rng'\n",
+        ),
+        ("wrong.py:dataset", "wrong.py cannot be imported: SyntaxError: invalid syntax (wrong.py, line 1)\n"),
+        ("exits.py:dataset", "exits.py ends itself when it is imported (SystemExit: 0 ("),
     ],
 )
 def test_a_target_that_is_none_is_exit_code_two_and_one_line(
@@ -112,6 +117,7 @@ def test_a_target_that_is_none_is_exit_code_two_and_one_line(
 ) -> None:
     (script.parent / "faulty.py").write_text("1 / 0")
     (script.parent / "wrong.py").write_text("1 /")
+    (script.parent / "exits.py").write_text("raise SystemExit(0)")
     script.with_name("random.py").touch()
     monkeypatch.chdir(script.parent)
     ended = headrace("run", target)

@@ -118,7 +118,7 @@ class Doorbell:
     def _no_key(self) -> str:
         return (
             f"the server at {self._address} lets nobody in without a key: make one beside the server with "
-            "`headrace keys --add NAME`, and say where it is (key=, HEADRACE_KEY)"
+            "`headrace keys --add NAME --role ROLE`, and say where it is (key=, HEADRACE_KEY)"
         )
 
     def _broken_off(self, value: int) -> str:

@@ -142,6 +142,7 @@ def make_client_key(folder: Path, name: str, roles: Iterable[str]) -> Path:
         )
     if not roles or not set(roles) <= set(ROLES):
         raise InvalidArgumentError(f"the roles of a key are some of {', '.join(ROLES)}, not {', '.join(roles)!r}")
+    _private_folder(folder)
     server = read_server_key(folder)
     public, secret = _pair()
     path = folder / f"{name}.key"
@@ -169,7 +170,7 @@ def read_client_key(path: Path | str) -> ClientLock:
         NotFoundError: there is none.
         FileError: others can read it, or it is no such file.
     """
-    found = _read(Path(path), ("public", "secret", "server"), "headrace keys --add NAME")
+    found = _read(Path(path), ("public", "secret", "server"), "headrace keys --add NAME --role ROLE")
     return ClientLock(found["public"], found["secret"], found["server"], found["name"], str(path))
 
 

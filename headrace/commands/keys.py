@@ -35,6 +35,8 @@ def keys(
     from ..pipeline.errors import InvalidArgumentError
     from ..pipeline.keys import AUTHORIZED, SERVER, keys_folder, make_client_key, make_server_key
 
+    if name and add and name != add:
+        raise InvalidArgumentError(f"one key at a time: {name!r}, or --add {add}")
     folder, wanted = directory or keys_folder(), add or name
     if role and not wanted:
         raise InvalidArgumentError("--role says what a new key may do: name it with --add")

@@ -61,6 +61,7 @@ def test_a_key_that_is_there_is_left_alone_where_that_is_wanted_and_an_error_els
         (["--add", "node"], "what may node do? Say --role worker, client, submit or admin"),
         (["--add", "node", "--role", "king"], "the roles of a key are some of worker, client, submit, admin"),
         (["--add", "../node", "--role", "worker"], "'../node' cannot name a key"),
+        (["anna", "--add", "node", "--role", "worker"], "one key at a time: 'anna', or --add node"),
         (["--role", "worker"], "--role says what a new key may do: name it with --add"),
     ],
 )
@@ -78,3 +79,9 @@ def test_a_folder_that_others_can_enter_is_refused(headrace: Headrace, tmp_path:
     ended = headrace("keys", "--dir", tmp_path / "keys")
     assert ended.returncode == 2
     assert f"chmod 700 {tmp_path}/keys" in ended.stderr
+    (tmp_path / "keys").chmod(0o700)
+    assert headrace("keys", "--dir", tmp_path / "keys").returncode == 0
+    (tmp_path / "keys").chmod(0o755)
+    again = headrace("keys", "--dir", tmp_path / "keys", "--add", "node", "--role", "worker")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert f"chmod 700 {tmp_path}/keys" in again.stderr

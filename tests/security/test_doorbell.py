@@ -102,7 +102,7 @@ def test_a_server_without_keys_is_not_talked_to_with_one(serve: Serve, knock: Kn
 
 def test_who_has_no_key_is_told_how_to_make_one(serve: Serve, knock: Knock, keys: Path) -> None:
     peer = knock(serve(keys).address)
-    assert (peer.verdict("`headrace keys --add NAME`") or "").startswith("refused: ")
+    assert (peer.verdict("`headrace keys --add NAME --role ROLE`") or "").startswith("refused: ")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_pair_that_is_none_is_refused(keys: Path) -> None:
 
 
 def test_a_servers_key_is_not_a_clients(keys: Path) -> None:
-    with pytest.raises(FileError, match="'server' is missing; headrace keys --add NAME makes one"):
+    with pytest.raises(FileError, match="'server' is missing; headrace keys --add NAME --role ROLE makes one"):
         read_client_key(keys / "server.key")
 
 

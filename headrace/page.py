@@ -7,6 +7,7 @@ hold the server up. It only shows: no route changes anything.
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -103,9 +104,9 @@ def _listen(host: str, port: int, address: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        why = os.strerror(error.errno or 0)
         raise ServiceError(
-            f"metrics.listen is {address!r}: cannot listen there: {error.strerror}; name another address, "
-            'or "none" for no page'
+            f'metrics.listen is {address!r}: cannot listen there: {why}; name another address, or "none" for no page'
         ) from error
 
 

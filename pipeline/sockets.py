@@ -95,7 +95,8 @@ def bind(socket: zmq.Socket[bytes], address: str, *, insecure: bool = False) -> 
         socket.setsockopt(zmq.IPV6, int(here.is_ipv6))
         socket.bind(str(here))
     except zmq.ZMQError as error:
-        raise ServiceError(f"cannot listen on {address}: {error}") from error
+        why = f"{os.strerror(error.errno or 0)}: end what listens there, or name another address"
+        raise ServiceError(f"cannot listen on {address}: {why}") from error
     return _text(socket)
 
 

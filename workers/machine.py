@@ -28,6 +28,8 @@ __all__ = ["Action", "Begin", "Drop", "Event", "Learn", "Produced", "Received", 
 
 #: What a network gives at least, in bytes a second: large pieces may be under way for long, and are not lost.
 SLOWEST = 25e6
+#: Programs that are kept, beside those of jobs at hand: their arrays take memory, and room on the disk.
+MOST_KNOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class WorkerSession:
     asked_at: float = -1e9
     beat_at: float = -1e9
     held: dict[int, Held] = field(default_factory=dict)
-    known: set[int] = field(default_factory=set)  #: Jobs whose program is here.
+    known: dict[int, None] = field(default_factory=dict)  #: Jobs whose program is here, the last one used last.
     produced: int = 0  #: Pieces, of all leases.
     busy_s: float = 0.0
     parked_s: float = 0.0
@@ -168,11 +170,13 @@ class WorkerSession:
                     self.held[split] = Held(message, message.limit, turns=work_of(message).turns)
                     yield Begin(message)
                     yield from self._beat()  # so that the lease is known to have arrived
-                if job not in self.known:
+                if job in self.known:
+                    self._use(job)
+                else:
                     yield Say(WhatIs(job))
             case Program(job):
                 if job not in self.known:
-                    self.known.add(job)
+                    self._use(job)
                     yield Learn(message)
             case Credit(split, attempt):
                 yield from self._credit(message)
@@ -186,8 +190,17 @@ class WorkerSession:
             for split in list(self.held):
                 yield from self._drop(split)
             # Job numbers of another server may mean other jobs.
-            self.known = set()
+            self.known = {}
         self.incarnation, self.heartbeat_s = incarnation, heartbeat_s
+
+    def _use(self, job: int) -> None:
+        """A job's program is of use; those that were of none for longest are forgotten, and asked for if need be."""
+        self.known.pop(job, None)
+        self.known[job] = None
+        held = {each.lease.job for each in self.held.values()}
+        idle = [each for each in self.known if each not in held and each != job]
+        for each in idle[: max(0, len(idle) - MOST_KNOWN)]:
+            del self.known[each]
 
     def _credit(self, message: Credit) -> Iterator[Action]:
         held = self.held.get(message.split)
@@ -241,7 +254,7 @@ class WorkerSession:
                 held.sent_at = self.now
                 for piece in held.unacknowledged:
                     yield self._say(held, piece)
-        unknown = sorted({held.lease.job for held in self.held.values()} - self.known)
+        unknown = sorted({held.lease.job for held in self.held.values()} - self.known.keys())
         if unknown and self.now - self.asked_at >= self.resend_s:
             self.asked_at = self.now
             yield from (Say(WhatIs(job)) for job in unknown)

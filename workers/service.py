@@ -157,6 +157,7 @@ class WorkerService:
         self.box.working()
         self.graphs[program.job] = decode_whole(program.graph, self.fetching.blobs), program.seed
         self.box.clear()
+        self.graphs = {job: each for job, each in self.graphs.items() if job in self.session.known}
 
     def _say(self, message: Message, piece: Piece | None) -> None:
         buffers: list[Any] = []

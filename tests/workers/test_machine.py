@@ -24,7 +24,18 @@ from headrace.pipeline.messages import (
     WhatIs,
 )
 from headrace.pipeline.work import Piece, Work, identities
-from headrace.workers.machine import Action, Begin, Drop, Learn, Produced, Received, Say, Tick, WorkerSession
+from headrace.workers.machine import (
+    MOST_KNOWN,
+    Action,
+    Begin,
+    Drop,
+    Learn,
+    Produced,
+    Received,
+    Say,
+    Tick,
+    WorkerSession,
+)
 
 HELLO = Hello(VERSION, "worker", "w", 1, {})
 LEASE = Lease(7, attempt=1, job=1, epoch=0, work=Work((1,), 5, 0, 10).to_data(), limit=100, depth=0)
@@ -83,6 +94,16 @@ def test_work_of_an_unknown_job_waits_for_its_program(session: WorkerSession) ->
     assert session.handle(Received(program)) == [Learn(program)]
     assert session.handle(Received(program)) == []
     assert session.choose() == 7
+
+
+def test_programs_of_jobs_that_are_over_are_forgotten_and_asked_for_again(session: WorkerSession) -> None:
+    session.handle(Received(LEASE))  # job 1 is at hand, however long
+    for job in range(2, MOST_KNOWN + 4):
+        session.handle(Received(replace(PROGRAM, job=job)))
+        session.handle(Received(replace(LEASE, split=100, attempt=job, job=2)))
+        session.handle(Received(Revoke(100, job)))
+    assert sorted(session.known) == [1, 2, *range(4, MOST_KNOWN + 4)], "job 2 was used again and again"
+    assert WhatIs(3) in said(session.handle(Received(replace(LEASE, split=9, job=3))))
 
 
 def test_a_program_that_does_not_come_is_asked_for_again(session: WorkerSession) -> None:

@@ -103,7 +103,8 @@ class Agent:
         match message:
             case Welcome():
                 if not self.welcomed:
-                    tell(f"connected to {self.config.server} with {self.launcher.count} workers")
+                    many = "1 worker" if self.launcher.count == 1 else f"{self.launcher.count} workers"
+                    tell(f"connected to {self.config.server} with {many}")
                 self.welcomed = True
             case Stale():
                 self.welcomed, self.beat_at = False, -1e9

@@ -115,6 +115,8 @@ def test_the_session_of_three_terminals(
     assert str(job["client"]) in table
 
     helper = start("worker", "--workers", "1")
+    assert helper.stderr is not None
+    assert helper.stderr.readline() == f"headrace: connected to ipc://{folder}/server.sock with 1 worker\n"
     until(lambda: len(status()["workers"]) == 2)
     assert len({each["launcher"] for each in status()["workers"]}) == 2
 

@@ -105,8 +105,6 @@ class Service:
             raise InvalidArgumentError(f"epoch is {epoch}: epochs count from 0")
         if self._closed:
             raise FailedPreconditionError("this service is closed: use headrace.serve() or connect() again")
-        if epoch < 0:
-            raise InvalidArgumentError(f"epoch is {epoch}: epochs are counted from 0")
         sent = Sent()  # what the server does not find in its folder is sent to it
         graph = encode(dataset.resolved, sent if self._folder is None else Blobs(self._folder))
         key = os.urandom(8).hex()

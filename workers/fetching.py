@@ -10,11 +10,11 @@ from typing import Any
 from ..pipeline.blobs import Blobs, Incoming
 from ..pipeline.errors import HeadraceError
 from ..pipeline.graph import blobs_in
-from ..pipeline.messages import Fetch, Message, Part, Program
+from ..pipeline.messages import Fetch, Message, Part, Program, Welcome
 
 __all__ = ["Fetching"]
 
-#: A request that is not answered for so long is made again.
+#: A request that is not answered for so long is made again; on a line that turns out to be slow, later.
 RESEND_S = 1.0
 
 
@@ -26,6 +26,8 @@ class Fetching:
     programs: dict[int, Program] = field(default_factory=dict)  #: Held back, by job.
     incoming: dict[str, Incoming] = field(default_factory=dict)  #: By digest, the first one on its way.
     asked_at: float = -1e9
+    patience_s: float = RESEND_S
+    began_at: float | None = None  #: When the part that is on its way was asked for first.
     now: float = 0.0
 
     def hear(self, message: Message, buffers: Sequence[Any]) -> Iterator[Message]:
@@ -42,16 +44,22 @@ class Fetching:
                     self.incoming.setdefault(digest, Incoming(self.blobs, digest))
             case Part(digest, offset, total):
                 yield from self._part(digest, offset, total, buffers)
+            case Welcome():  # what was asked before a server was away, it does not know of
+                self.asked_at, self.began_at, self.patience_s = -1e9, None, RESEND_S
+                yield message
             case _:
                 yield message
 
     def _part(self, digest: str, offset: int, total: int, buffers: Sequence[Any]) -> Iterator[Message]:
         incoming = self.incoming.get(digest)
         if total < 0:
+            self.began_at = None
             self._give_up(digest)
         if incoming is None or len(buffers) != 1 or offset != incoming.size:
             return  # it came before
-        self.asked_at = -1e9
+        if self.began_at is not None:  # answers to what is asked too early would take the line from the next part
+            self.patience_s = max(RESEND_S, 2 * (self.now - self.began_at))
+        self.asked_at, self.began_at = -1e9, None
         try:
             if not incoming.add(offset, buffers[0], total):
                 return
@@ -77,7 +85,11 @@ class Fetching:
         """What to ask for: the next bytes of the first blob, unless they are on their way."""
         self.now = now
         for digest, incoming in self.incoming.items():
-            if now - self.asked_at >= RESEND_S:
+            if now - self.asked_at >= self.patience_s:
+                if self.began_at is None:
+                    self.began_at = now
+                else:
+                    self.patience_s *= 2
                 self.asked_at = now
                 yield Fetch(digest, incoming.size)
             return

@@ -71,7 +71,7 @@ def test_on_a_line_that_is_slower_than_its_patience_each_part_is_sent_once(sessi
     asked = [said for now in (1.5, 3.0, 4.5) for said in session.handle(Tick(now))]
     assert asked == [Say(REGISTER)] * 3
     session.handle(Tick(4.9))
-    answers = [Stored("large", CHUNK, False), *[Lacking("key", [["large", CHUNK]])] * 3]
+    answers: list[Message] = [Stored("large", CHUNK, False), *[Lacking("key", [["large", CHUNK]])] * 3]
     said = [each for answer in answers for each in hear(session, answer)]
     assert said == [Say(Upload("large", CHUNK, CHUNK + 10), [LARGE[CHUNK:]])]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import resource
 import signal
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from headrace.pipeline.messages import (
     Register,
     Stored,
     Upload,
+    Welcome,
 )
 from headrace.workers.fetching import Fetching
 
@@ -221,11 +224,33 @@ def test_a_request_that_is_lost_is_made_again_and_an_answer_that_comes_twice_cou
     assert list(fetching.again(0.5)) == []
     (ask,) = fetching.again(1.0)
     assert ask == lost
+    assert list(fetching.again(2.5)) == [], "more patient each time"
+    assert list(fetching.hear(Welcome(2, 1.0), ())) == [Welcome(2, 1.0)]
+    assert list(fetching.again(2.6)) == [lost], "a server that is back has not heard of it"
     found = depot.answer("worker", ask, ())
     assert found is not None
     list(fetching.hear(*found))
     list(fetching.hear(*found))
-    assert list(fetch(fetching, depot, 1.0)) == [program(graph)]
+    assert list(fetch(fetching, depot, 3.0)) == [program(graph)]
+
+
+def test_on_a_slow_line_parts_are_soon_asked_for_once_each(fetching: Fetching, depot: Depot, sent: Sent) -> None:
+    graph = encode(Dataset.from_tensor_slices(np.arange(4 * CHUNK // 8)).node, sent)
+    uploaded(depot, sent)
+    list(fetching.hear(program(graph), ()))
+    now, free, asked, coming = 0.0, 0.0, 0, deque[tuple[float, tuple[Message, list[Any]]]]()
+    heard: list[Message] = []
+    while not heard and now < 60.0:
+        for ask in fetching.again(now):
+            found = depot.answer("worker", ask, ())
+            assert found is not None
+            asked, free = asked + 1, max(now, free) + 3.3  # for each part, one after the other
+            coming.append((free, found))
+        while coming and coming[0][0] <= now:
+            heard += fetching.hear(*coming.popleft()[1])
+        now += 0.1
+    assert heard == [program(graph)]
+    assert asked <= 4 + 3, "but for the first part, whose time nobody knew"
 
 
 def test_what_the_server_no_longer_has_is_not_waited_for(fetching: Fetching, depot: Depot, graph: bytes) -> None:

@@ -66,8 +66,8 @@ def compute(
 ) -> Operator:
     """The operator that gives a graph's elements, computed here when it is pulled.
 
-    A `nested` one is PENDING now and then where nothing comes for long, and tells `inside` each element that a
-    function sees.
+    A `nested` one is PENDING now and then where it takes long, so that whoever waits hears that time passes, and
+    tells `inside` each element that a function sees.
     """
     settings = Settings(
         store,
@@ -95,14 +95,16 @@ class _Stream(Operator):
     pieces: Iterator[Piece] | None = None
     appetite: Appetite = None  # type: ignore[assignment]
     ahead: int = 1
+    since: float | None = None  #: When it was last pulled first behind a pause.
 
     def __post_init__(self) -> None:
         self.appetite = Appetite(seconds=SECONDS_AHEAD)
 
     def pull(self, limit: int) -> Pulled:
         self.appetite.elements = max(limit, self.ahead)
-        since = time.monotonic()
         while True:
+            if self.nested and self._pauses():
+                return Signal.PENDING
             if self.arrivals is None:
                 job = self.feed.next()
                 if not isinstance(job, Job):
@@ -113,10 +115,18 @@ class _Stream(Operator):
                 return got
             if self.arrivals.spent:
                 self._finish()
-            elif self.nested and time.monotonic() - since >= SECONDS_AHEAD:
-                return Signal.PENDING
             else:
                 self._compute(self.arrivals)
+
+    def _pauses(self) -> bool:
+        """Whether it is time to say so, also where something came: operators behind may want much of it at once."""
+        now = time.monotonic()
+        if self.since is None:
+            self.since = now  # at least one step is made before the next pause
+        if now - self.since < SECONDS_AHEAD:
+            return False
+        self.since = None
+        return True
 
     def _compute(self, arrivals: Arrivals) -> None:
         """The next piece. Where Ctrl-C came in between, the next call computes from the last piece on again."""

@@ -14,6 +14,9 @@ from .protocol import NOTHING, Failed, Find, Keep, Operator, Pulled, Signal, Sta
 
 __all__ = ["InterleaveOperator"]
 
+#: What is computed for one pull may take about so much, however many elements are wanted.
+PULLED_BYTES = 4 << 20
+
 
 @dataclass(slots=True)
 class InterleaveOperator(Unary):
@@ -36,7 +39,8 @@ class InterleaveOperator(Unary):
 
     def pull(self, limit: int) -> Pulled:
         parts: list[Handles] = []
-        while limit > 0 and self.failed is None:
+        most = self.store.nbytes + PULLED_BYTES
+        while limit > 0 and self.failed is None and self.store.nbytes < most:
             self._look_ahead()
             got = self._next(limit)
             if isinstance(got, np.ndarray):

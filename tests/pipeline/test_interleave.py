@@ -11,6 +11,9 @@ import pytest
 
 import headrace as hr
 from headrace import AUTOTUNE, INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Dataset
+from headrace.pipeline import execution
+from headrace.pipeline.operators.protocol import Signal
+from headrace.pipeline.store import Store
 
 Run = Callable[..., list[list[Any]]]
 Outcomes = Callable[[Iterator[Any]], list[Any]]
@@ -73,6 +76,30 @@ def test_more_slots_than_datasets(run: Run) -> None:
 def test_slots_that_stay_empty_are_looked_at_once() -> None:
     dataset = Dataset.range(1, 5).interleave(times, cycle_length=1 << 40)  # turn by turn it would never end
     assert list(dataset) == [1, 2, 3, 4, 2, 3, 4, 3, 4, 4]
+
+
+def test_who_wants_many_large_elements_at_once_gets_a_few() -> None:
+    store = Store()
+    dataset = Dataset.range(2).interleave(lambda n: Dataset.range(100).map(lambda x: np.full(1 << 17, x)))  # 1 MiB each
+    operator = execution.compute(dataset.node, store, 0, 0, "")
+    got = operator.pull(200)
+    assert isinstance(got, np.ndarray)
+    assert 1 <= len(got) <= 8
+    assert store.nbytes < 16 << 20
+    operator.close()
+
+
+def test_where_datasets_nest_who_waits_for_many_hears_that_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "SECONDS_AHEAD", 1e-9)  # so that every step takes long
+    store, got = Store(), []
+    dataset = Dataset.range(3).interleave(lambda n: Dataset.range(n, n + 20), 2).batch(7)
+    operator = execution.compute(dataset.node, store, 0, 0, "", nested=True)
+    while (pulled := operator.pull(1000)) is not Signal.END:
+        got.append(pulled)
+        assert len(got) < 1000
+    assert sum(each is Signal.PENDING for each in got) >= 20  # once a piece, and each is one element
+    batches = [batch for each in got if isinstance(each, np.ndarray) for batch in store.gather(each)]
+    assert [batch.tolist() for batch in batches] == [batch.tolist() for batch in dataset]
 
 
 def test_arguments_are_checked() -> None:

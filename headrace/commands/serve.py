@@ -134,7 +134,10 @@ def _stay(settings: Config, ready: int | None) -> None:
         from ..daemon import run  # it pulls in everything
 
         # In the foreground, the terminal is told the address.
-        run(_daemon(settings, folder, state, os.dup(1) if ready is None else ready))
+        try:
+            run(_daemon(settings, folder, state, os.dup(1) if ready is None else ready))
+        finally:  # who comes now is told at once that no server runs here
+            (folder / "server.sock").unlink(missing_ok=True)
         print("headrace: the server has ended", file=sys.stderr)
 
 

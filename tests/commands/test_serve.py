@@ -130,6 +130,8 @@ def test_the_session_of_three_terminals(
     goodbye, _ = stop.communicate(timeout=DEADLINE_S)
     assert (stop.returncode, goodbye) == (0, f"the server has ended (pid {pid})\n")
     assert living(folder) is None
+    late = start(tmp_path / "train.py", module=False)
+    assert f"no server runs here ({folder} has none): start one" in late.communicate(timeout=DEADLINE_S)[1]
     helper.send_signal(signal.SIGINT)
     helper.communicate(timeout=DEADLINE_S)
     assert helper.returncode == 0

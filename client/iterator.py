@@ -112,6 +112,9 @@ class ServiceIterator(Iterator[Element]):
         self._summary.loop_came()
         try:
             return self._take()
+        except BaseException:
+            self._ready = iter(())  # Ctrl-C may have come between two steps: the session knows what was taken
+            raise
         finally:
             self._summary.loop_left()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -117,3 +119,22 @@ def test_an_iterator_can_begin_with_any_epoch(service: hr.Service) -> None:
             assert [each.tolist() for each in iterator] == expected
     with pytest.raises(hr.InvalidArgumentError, match="epoch is -1: epochs count from 0"):
         service.iterate(dataset, epoch=-1)
+
+
+@pytest.mark.parametrize("where", ["_taken", "_take", "handle", "count"])
+def test_a_loop_that_is_interrupted_between_two_elements_goes_on_with_the_next(service: hr.Service, where: str) -> None:
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == where:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    with service.iterate(hr.Dataset.range(40)) as numbers:
+        found = [next(numbers) for _ in range(20)]
+        sys.setprofile(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            next(numbers)
+        found += list(numbers)
+    expected = list(range(40))
+    if where == "count":  # it was handed over, and nobody took it
+        expected.remove(20)
+    assert found == expected

@@ -42,9 +42,10 @@ PROBE_S = 10.0
 SWEEP_S = 60.0
 
 
-#: How long a message may be under way, and for a large one: what a network gives at least, in bytes a second.
-TRANSIT_S = 0.5
+#: What a network gives at least, in bytes a second: what is large may be under way for long.
 SLOWEST = 25e6
+#: And so many bytes take no time.
+AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +331,7 @@ class Broker:
 
     def _lost(self, talk: Conversation, nbytes: int) -> bool:
         """Whether so many bytes would have arrived since they were sent: or else large ones would be sent for ever."""
-        return self.now - talk.sent >= TRANSIT_S + nbytes / SLOWEST
+        return self.now - talk.sent >= (nbytes - AT_ONCE) / SLOWEST
 
     def _current(self, talk: Conversation, session: Session) -> bool:
         """Whether a request belongs to the conversation at hand."""

@@ -80,9 +80,6 @@ def test_what_is_not_acknowledged_is_sent_again_identically(house: House) -> Non
     before = [each for each in house.replies if isinstance(each.message, Deliver)]
     house.replies.clear()
     house.say(Next(SESSION, 1, received=2, until=6, again=True))
-    assert house.delivered() == [], "it may still be under way"
-    house.tell(Tick(house.broker.now + 1.0))
-    house.say(Next(SESSION, 1, received=2, until=6, again=True))
     assert house.delivered() == squares(2, 6)
     for again, old in zip(house.replies, before[2:], strict=True):
         assert again.message == old.message
@@ -95,11 +92,11 @@ def test_what_is_large_is_given_the_time_that_it_takes_before_it_is_sent_again()
     house.say(Next(SESSION, 0, 0, until=2))
     sent, found = house.broker.now, []
     house.replies.clear()
-    for waited in (1.0, 1.2, 1.4):
+    for waited in (0.5, 0.7, 0.9):
         house.tell(Tick(sent + waited))
         house.say(Next(SESSION, 0, 0, until=2, again=True))
         found.append(sum(isinstance(each.message, Deliver) for each in house.replies))
-    assert found == [0, 0, 2], "20 MB may take 0.8 s, and half a second to begin with"
+    assert found == [0, 0, 2], "20 MB may take 0.8 s"
 
 
 def test_the_end_is_told_again_to_whom_it_was_lost(house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 import headrace as hr
+
+from ..daemons import Daemon
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -27,10 +30,33 @@ def some_photographs(folder: Path) -> None:
                 writer.write(hr.io.make_example({"image": file.getvalue(), "label": label}))
 
 
+def blocks() -> list[str]:
+    """The Python that the README shows."""
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def ran(folder: Path, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    some_photographs(folder / "photos")
+    (folder / "train.py").write_text(script)
+    return subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_the_pipeline_in_the_readme_runs_as_it_is_printed(tmp_path: Path) -> None:
-    some_photographs(tmp_path / "photos")
-    [script] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    (tmp_path / "train.py").write_text(script)
-    run = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    run = ran(tmp_path, blocks()[0])
     assert (run.returncode, run.stderr) == (0, "")
     assert len(run.stdout.splitlines()) == 3, "a summary for each epoch"
+
+
+def test_the_trainer_in_the_readme_finds_the_server_that_runs(tmp_path: Path) -> None:
+    pipeline, _, _ = blocks()[0].partition("for images, labels in dataset")
+    with Daemon() as daemon:
+        run = ran(tmp_path, pipeline + blocks()[1] + "    print(labels.shape)\n", HEADRACE_RUN_DIR=str(daemon.place))
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == "(64,)\n"

@@ -159,7 +159,8 @@ def read_server_key(folder: Path) -> ServerLock:
         FileError: others can read it, or it is no such file.
     """
     path = folder / SERVER
-    found = _read(path, ("public", "secret"), "headrace keys")
+    command = "headrace keys" if folder == keys_folder() else f"headrace keys --dir {folder}"
+    found = _read(path, ("public", "secret"), command)
     return ServerLock(found["public"], found["secret"])
 
 

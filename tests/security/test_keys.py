@@ -104,8 +104,11 @@ def test_a_key_has_roles_that_there_are(keys: Path, roles: list[str]) -> None:
 
 
 def test_a_clients_key_needs_a_servers(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"server\.key: there is no such key; headrace keys makes one"):
+    tmp_path.chmod(0o700)
+    said = f"{tmp_path}/server.key: there is no such key; headrace keys --dir {tmp_path} makes one"
+    with pytest.raises(NotFoundError) as caught:
         make_client_key(tmp_path, "a", ["client"])
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o777])

@@ -313,6 +313,11 @@ class Coordinator:
         """Whether a worker is kept for one suspect split."""
         return any(self._suspect(self.wants[split]) for split in worker.leases)
 
+    def _trying(self, worker: Worker) -> bool:
+        """Whether a worker is at a suspect split that consumption waits for."""
+        wants = [self.wants[split] for split in worker.leases]
+        return any(each.urgent and self._suspect(each) for each in wants)
+
     def _least_busy(self, urgent: bool) -> Worker | None:
         free = [each for each in self._alive() if not self._alone(each)]
         if not urgent:
@@ -326,8 +331,9 @@ class Coordinator:
         return next((each for each in self._alive() if each.fresh and not each.leases), None)
 
     def _make_fresh(self) -> Iterator[Action]:
-        """Have a used worker replaced, unless one is on its way already."""
-        if any(each.killed for each in self.workers.values()) or not (alive := self._alive()):
+        """Have a used worker replaced, unless one is on its way already, or the only ones try other suspects."""
+        alive = [each for each in self._alive() if not self._trying(each)]
+        if any(each.killed for each in self.workers.values()) or not alive:
             return
         worker = min(alive, key=lambda each: (len(each.leases), each.name))
         worker.killed = True

@@ -251,6 +251,22 @@ def test_after_two_losses_on_an_element_the_third_try_is_alone_in_a_fresh_proces
     assert leased(coordinator.handle(Joined("e"))) == [("e", 9), ("e", 8)]
 
 
+def test_a_try_alone_is_not_ended_for_another_suspect(coordinator: Coordinator) -> None:
+    other = replace(EIGHT, urgent=True)
+    coordinator.handle(URGENT)
+    for worker in "ab":
+        coordinator.handle(Joined(worker))
+        dies_on(coordinator, worker, 3)
+    assert leased(coordinator.handle(Joined("c"))) == [("c", 7)]
+    coordinator.handle(other)
+    coordinator.handle(Joined("d"))
+    dies_on(coordinator, "d", 13, other)
+    coordinator.handle(Joined("e"))
+    found = dies_on(coordinator, "e", 13, other)
+    assert [each for each in found if isinstance(each, Kill)] == [], "c is at the other suspect"
+    assert leased(coordinator.handle(Joined("f"))) == [("f", 8)]
+
+
 def test_the_third_loss_on_one_element_makes_it_poison(coordinator: Coordinator) -> None:
     coordinator.handle(URGENT)
     for worker in "abc":

@@ -21,8 +21,8 @@ $(VENV)/ready: pyproject.toml
 demo: $(VENV)/ready ## The main job: real photographs, a server, two workers, three epochs of training.
 	$(BIN)/headrace demo
 
-test: $(VENV)/ready ## Every test but those marked slow, three files at a time: most wait for processes.
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 3 --dist loadfile
+test: $(VENV)/ready ## Every test but those marked slow.
+	$(BIN)/python -m pytest -m "not slow"
 
 $(ADAPTERS)/ready: pyproject.toml
 	$(PYTHON) -m venv $(ADAPTERS)

@@ -12,17 +12,17 @@ import numpy as np
 from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, build, top_of
 from ..pipeline.columns import Allocate
 from ..pipeline.feeds import Feed, OnceFeed, payload_of
+from ..pipeline.held import NotKept, Origins, found, keep, recovery
 from ..pipeline.kernels.identity import chain
 from ..pipeline.messages import Credit, Pieces
 from ..pipeline.nodes import Lines, Node, Records
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
 from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
 from ..pipeline.pieces import piece_from
+from ..pipeline.recovery import Recovered, RecoveryFeed
 from ..pipeline.store import Store
-from .held import NotKept, Origins, found, keep, recovery
 from .lanes import Lane, LaneStream
 from .outbox import Outbox, Parcel
-from .recovery import Recovered, RecoveryFeed
 
 __all__ = ["Limits", "Run"]
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from headrace.broker.held import needed
 from headrace.broker.run import Limits
 from headrace.client.machine import ClientSession, Go, Parcel, Take
 from headrace.client.machine import Received as ClientReceived
 from headrace.client.machine import Tick as ClientTick
 from headrace.events import Dead, End, Examine, From, Gone, Journal, Look, Seen, Tick, To
 from headrace.pipeline.dataset import Dataset
+from headrace.pipeline.held import needed
 from headrace.pipeline.messages import VERSION, Hello, Message, Register
 from headrace.pipeline.orders import Scan, Scanned
 from headrace.pipeline.pieces import block_from, piece_buffers

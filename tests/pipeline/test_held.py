@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.broker import held
-from headrace.broker.held import NotKept, Origins, found, keep, needed, recovery
+from headrace.pipeline import held
 from headrace.pipeline.blocks import Block
+from headrace.pipeline.held import NotKept, Origins, found, keep, needed, recovery
 from headrace.pipeline.store import Handles, Store
 from headrace.pipeline.structure import Structure
 from headrace.pipeline.work import Work, identities

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..pipeline.blocks import Block
-from ..pipeline.store import Handles, Identities, Store
-from ..pipeline.structure import Structure
-from ..pipeline.work import Work
+from .blocks import Block
+from .store import Handles, Identities, Store
+from .structure import Structure
+from .work import Work
 
 __all__ = ["NotKept", "Origins", "found", "keep", "needed", "recovery"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..pipeline.feeds import Job
-from ..pipeline.operators.protocol import Failed, Operator, Signal, State
-from ..pipeline.store import Store
-from ..pipeline.work import Work
+from .feeds import Job
 from .held import NotKept
-from .lanes import LaneStream
+from .operators.protocol import Failed, Operator, Signal, State
+from .store import Store
+from .work import Work
 
 __all__ = ["Recovered", "RecoveryFeed"]
 
@@ -18,7 +17,7 @@ __all__ = ["Recovered", "RecoveryFeed"]
 class Recovered(Operator):
     """Stands for the operators while what they held is computed again."""
 
-    def __init__(self, stream: LaneStream, store: Store, wanted: int) -> None:
+    def __init__(self, stream: Operator, store: Store, wanted: int) -> None:
         self.stream, self.store, self.wanted = stream, store, wanted
         self.handles: dict[tuple[int, int], int] = {}
 

@@ -6,17 +6,18 @@ This is all that workers compute, and the in-process run computes it with the sa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from .arrivals import Arrivals
 from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
-from .errors import FailedPreconditionError
-from .feeds import Feed, Job, payload_of
+from .errors import from_data, to_data
+from .feeds import Feed, Job, job_of, payload_of, state_of
 from .flat import Flat, Inside
 from .generating import generated
 from .nodes import FlatMap, Generator, Interleave, Node, Unbatch
-from .operators.protocol import Find, Keep, Operator, Pulled, Signal, State
+from .operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from .readers import Chunk, read
 from .seeds import derive
 from .segment import Segment, Watch, describe, run_steps
@@ -24,7 +25,7 @@ from .store import Store
 from .unbatching import unbatched
 from .work import Appetite, Payload, Piece, Work
 
-__all__ = ["compute", "execute"]
+__all__ = ["Stream", "compute", "execute", "settings"]
 
 SECONDS_AHEAD = 0.01
 #: Where few are asked for at a time, because others have their turn, so many are computed at once, at most.
@@ -69,36 +70,53 @@ def compute(
     A `nested` one is PENDING now and then where it takes long, so that whoever waits hears that time passes, and
     tells `inside` each element that a function sees.
     """
-    settings = Settings(
+    return build(node, settings(node, store, seed, epoch, folder, inside=inside, nested=nested))
+
+
+def settings(
+    node: Node,
+    store: Store,
+    seed: int,
+    epoch: int,
+    folder: str,
+    opened: Callable[[Work], None] = lambda work: None,
+    inside: Inside | None = None,
+    nested: bool = False,
+) -> Settings:
+    """How to build a graph so that it is computed here; `opened` is told of each unit of work."""
+    found = Settings(
         store,
         seed,
         epoch,
-        stream=lambda segment, feed: _Stream(segment, feed, settings, inside, nested),
+        stream=lambda segment, feed: Stream(segment, feed, found, opened, inside, nested),
         cut=lambda leaf, path: (0, None),
         rows_each=lambda rows: max(1, rows),
         buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
         folder=folder,
     )
-    return build(node, settings)
+    return found
 
 
 @dataclass(slots=True)
-class _Stream(Operator):
-    """A segment's elements, computed when they are asked for."""
+class Stream(Operator):
+    """A segment's elements, computed when they are asked for.
+
+    Has the state of a stream that others compute: in what was saved there several units of work may be under way.
+    """
 
     segment: Segment
     feed: Feed
     settings: Settings
-    inside: Inside | None
-    nested: bool
+    opened: Callable[[Work], None]
+    inside: Inside | None = None
+    nested: bool = False
+    lanes: deque[Job | Failed] = field(default_factory=deque)  #: That come before what the feed gives.
+    ended: bool = False  #: Whether the feed has nothing behind the lanes.
     arrivals: Arrivals | None = None
     pieces: Iterator[Piece] | None = None
-    appetite: Appetite = None  # type: ignore[assignment]
+    appetite: Appetite = field(default_factory=lambda: Appetite(seconds=SECONDS_AHEAD))
     ahead: int = 1
     since: float | None = None  #: When it was last pulled first behind a pause.
-
-    def __post_init__(self) -> None:
-        self.appetite = Appetite(seconds=SECONDS_AHEAD)
 
     def pull(self, limit: int) -> Pulled:
         self.appetite.elements = max(limit, self.ahead)
@@ -106,17 +124,34 @@ class _Stream(Operator):
             if self.nested and self._pauses():
                 return Signal.PENDING
             if self.arrivals is None:
-                job = self.feed.next()
+                job = self._next()
                 if not isinstance(job, Job):
                     return job
                 self.arrivals = Arrivals(job, self.settings.store)
             got = self.arrivals.pop(limit)
             if got is not None:
+                if self.arrivals.abandoned:
+                    self._abandon(self.arrivals.job.work.origin)
                 return got
             if self.arrivals.spent:
                 self._finish()
             else:
                 self._compute(self.arrivals)
+
+    def _next(self) -> Job | Signal | Failed:
+        if self.lanes:
+            return self.lanes.popleft()
+        if self.ended:
+            return Signal.END
+        job = self.feed.next()
+        if isinstance(job, Job):
+            self.opened(job.work)
+        return job
+
+    def _abandon(self, origin: int) -> None:
+        """Nothing behind a damage is read, also where others had cut the file."""
+        self.lanes = deque(each for each in self.lanes if isinstance(each, Failed) or each.work.origin != origin)
+        self.feed.abandon(origin)
 
     def _pauses(self) -> bool:
         """Whether it is time to say so, also where something came: operators behind may want much of it at once."""
@@ -135,12 +170,16 @@ class _Stream(Operator):
             work = job.work.after(arrivals.watermark)
             payload = payload_of(to.store, job.inputs)
             watch = None if self.inside is None else self._watch(job, payload)
-            self.pieces = execute(self.segment, work, payload, to.seed, to.epoch, self.appetite, watch)
+            self.pieces = execute(self._segment(work), work, payload, to.seed, to.epoch, self.appetite, watch)
         pieces, self.pieces = self.pieces, None
         arrivals.add(next(pieces))
         self.pieces = pieces
         if job.work.turns:
             self.ahead = min(MOST_AHEAD, 2 * self.ahead)
+
+    def _segment(self, work: Work) -> Segment:
+        """That of a unit of work."""
+        return self.segment
 
     def _watch(self, job: Job, payload: Payload | None) -> Watch:
         """From the positions of a job to names of elements that do not depend on how the work was divided."""
@@ -164,10 +203,31 @@ class _Stream(Operator):
 
     def close(self) -> None:
         self._finish()
+        for each in self.lanes:
+            if isinstance(each, Job):
+                Arrivals(each, self.settings.store).close()
+        self.lanes.clear()
         self.feed.close()
 
     def snapshot(self, keep: Keep) -> State:
-        raise FailedPreconditionError("an iterator in this process cannot be saved yet")
+        lanes = [_lane_state(each, keep) for each in self.lanes]
+        if self.arrivals is not None and not self.arrivals.spent:
+            lanes.insert(0, state_of(self.arrivals.job, self.arrivals.consumed, keep))
+        return {"feed": self.feed.snapshot(keep), "ended": self.ended, "lanes": lanes}
 
     def restore(self, state: State, find: Find) -> None:
-        raise FailedPreconditionError("an iterator in this process cannot be set up again yet")
+        self.feed.restore(state["feed"], find)
+        self.ended = bool(state["ended"])
+        for each in state["lanes"]:
+            if "error" in each:
+                self.lanes.append(Failed(from_data(each["error"])))
+            else:
+                job = job_of(each, self.settings.store, find)
+                self.opened(job.work)
+                self.lanes.append(job)
+
+
+def _lane_state(lane: Job | Failed, keep: Keep) -> State:
+    if isinstance(lane, Failed):
+        return {"error": to_data(lane.error)}
+    return state_of(lane, lane.work.start, keep)

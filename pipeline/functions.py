@@ -20,7 +20,7 @@ import numpy as np
 from .errors import FunctionError, HeadraceError, InvalidArgumentError
 from .structure import Element
 
-__all__ = ["UserFunction", "failure", "load_function", "ship_function"]
+__all__ = ["UserFunction", "failure", "installed", "load_function", "ship_function"]
 
 _OURS = __name__.rpartition(".")[0] + "."
 
@@ -132,11 +132,11 @@ def _is_local(module: ModuleType) -> bool:
     name = getattr(module, "__name__", "")
     if not file or name == "__main__" or name.partition(".")[0] == "headrace":
         return False
-    return not _is_installed(file)
+    return not installed(file)
 
 
 @lru_cache(1 << 16)
-def _is_installed(file: str) -> bool:
+def installed(file: str) -> bool:
     """Whether a module's file lies where packages are installed. A program has thousands, and they stay there."""
     resolved = Path(file).resolve()
     known = any(resolved.is_relative_to(folder) for folder in _INSTALLED)

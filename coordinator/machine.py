@@ -293,9 +293,9 @@ class Coordinator:
     # Who gets what.
 
     def _assign(self) -> Iterator[Action]:
-        waiting = [each for split, each in self.wants.items() if split not in self.granted]
-        for want in sorted(waiting, key=lambda each: (not each.urgent, -each.depth, each.split)):
-            suspect = self._suspect(want)
+        waiting = [(self._suspect(each), each) for split, each in self.wants.items() if split not in self.granted]
+        # A fresh process goes to the suspect that it was made for: to others it would be lost, again and again.
+        for suspect, want in sorted(waiting, key=lambda each: _rank(*each)):
             worker = self._solitary(want) if suspect else self._least_busy(want.urgent)
             if worker is not None:
                 yield from self._grant(worker, want)
@@ -319,10 +319,11 @@ class Coordinator:
         return any(each.urgent and self._suspect(each) for each in wants)
 
     def _least_busy(self, urgent: bool) -> Worker | None:
-        free = [each for each in self._alive() if not self._alone(each)]
+        """Who can take what is not suspect; what is waited for goes to a worker that keeps a suspect for later, too."""
+        free = [each for each in self._alive() if not (self._trying(each) if urgent else self._alone(each))]
         if not urgent:
             free = [each for each in free if len(each.leases) < self.slots]
-        return min(free, key=lambda each: (len(each.leases), each.name), default=None)
+        return min(free, key=lambda each: (self._alone(each), len(each.leases), each.name), default=None)
 
     def _solitary(self, want: Want) -> Worker | None:
         """A fresh process with nothing else to do; only where consumption waits, so that it surely gets credit."""
@@ -376,3 +377,8 @@ class Coordinator:
             assert self.workers[lease.worker].leases[split] == lease.attempt, f"split {split} is leased to another"
         held = [split for worker in self.workers.values() for split in worker.leases]
         assert sorted(held) == sorted(self.granted), "a worker holds what was not granted"
+
+
+def _rank(suspect: bool, want: Want) -> tuple[bool, bool, int, int]:
+    """What is leased first: suspects that consumption waits for, what else it waits for, the most downstream."""
+    return not (suspect and want.urgent), not want.urgent, -want.depth, want.split

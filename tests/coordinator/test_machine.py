@@ -267,6 +267,33 @@ def test_a_try_alone_is_not_ended_for_another_suspect(coordinator: Coordinator) 
     assert leased(coordinator.handle(Joined("f"))) == [("f", 8)]
 
 
+def test_a_fresh_process_goes_to_the_suspect_that_it_was_made_for(coordinator: Coordinator) -> None:
+    downstream = replace(EIGHT, urgent=True, depth=3)
+    coordinator.handle(URGENT)
+    for worker in "ab":
+        coordinator.handle(Joined(worker))
+        dies_on(coordinator, worker, 3)
+    coordinator.handle(Joined("c"))  # the suspect is alone there
+    coordinator.handle(Died("c"))
+    coordinator.handle(URGENT)
+    coordinator.handle(downstream)
+    assert leased(coordinator.handle(Joined("d"))) == [("d", 7)]
+    assert leased(coordinator.handle(Joined("e"))) == [("e", 8)]
+
+
+def test_a_suspect_that_nothing_waits_for_does_not_keep_its_worker_from_what_is_waited_for(
+    coordinator: Coordinator,
+) -> None:
+    coordinator.handle(URGENT)
+    for worker in "ab":
+        coordinator.handle(Joined(worker))
+        dies_on(coordinator, worker, 3)
+    coordinator.handle(Joined("c"))
+    coordinator.handle(replace(URGENT, urgent=False))
+    assert leased(coordinator.handle(EIGHT)) == []
+    assert leased(coordinator.handle(replace(EIGHT, urgent=True))) == [("c", 8)]
+
+
 def test_the_third_loss_on_one_element_makes_it_poison(coordinator: Coordinator) -> None:
     coordinator.handle(URGENT)
     for worker in "abc":

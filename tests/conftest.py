@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -71,6 +72,13 @@ def all_outcomes(iterator: Iterator[Any]) -> list[Any]:
             found.append((type(error), str(error)))
             if len(found) > 100_000:
                 raise AssertionError("this never ends") from error
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder of its own as `tmp_path`, with a path so short that sockets fit below it."""
+    with TemporaryDirectory(prefix="hr-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

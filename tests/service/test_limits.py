@@ -96,8 +96,8 @@ def test_numbers_that_cannot_be_are_refused_by_name(wrong: dict[str, Any]) -> No
         hr.serve(**wrong)
 
 
-def test_a_folder_whose_processes_were_killed_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADRACE_RUN_DIR", str(tmp_path))
+def test_a_folder_whose_processes_were_killed_is_swept(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_RUN_DIR", str(short_path))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     mine, theirs = make_run_directory(), make_run_directory()

@@ -97,13 +97,13 @@ def twice(x, plus):
 
 
 @pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """`start(script)`: a Python process that runs this script, killed at the end if need be."""
-    monkeypatch.setenv("HEADRACE_RUN_DIR", str(tmp_path))
+    monkeypatch.setenv("HEADRACE_RUN_DIR", str(short_path))
     running: list[subprocess.Popen[str]] = []
 
     def run(script: str) -> subprocess.Popen[str]:
-        path = tmp_path / "script.py"
+        path = short_path / "script.py"
         path.write_text(script)
         command = [sys.executable, str(path)]
         running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
@@ -123,59 +123,59 @@ def leftovers(folder: Path, processes: Processes) -> list[Any]:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("script", [ENDLESS, STUCK], ids=["at work", "stuck"])
 def test_nothing_is_left_of_a_script_that_is_ended(
-    start: Start, processes: Processes, eventually: Eventually, tmp_path: Path, how: signal.Signals, script: str
+    start: Start, processes: Processes, eventually: Eventually, short_path: Path, how: signal.Signals, script: str
 ) -> None:
     process = start(script)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("ipc://")
     if script is STUCK:
-        eventually((tmp_path / "script.py.stuck").exists)
+        eventually((short_path / "script.py.stuck").exists)
     else:
         assert process.stdout.readline() == "batch\n"
-    assert len(processes(tmp_path / f"headrace-{os.getuid()}")) == 3
+    assert len(processes(short_path / f"headrace-{os.getuid()}")) == 3
     shared = set(Path("/dev/shm").iterdir())
     process.send_signal(how)
-    eventually(lambda: not leftovers(tmp_path, processes), within_s=5)
+    eventually(lambda: not leftovers(short_path, processes), within_s=5)
     process.communicate(timeout=5)
     assert process.returncode == -how
     assert set(Path("/dev/shm").iterdir()) <= shared
 
 
 def test_nothing_is_left_of_a_script_that_is_interrupted_while_services_start(
-    start: Start, processes: Processes, eventually: Eventually, tmp_path: Path
+    start: Start, processes: Processes, eventually: Eventually, short_path: Path
 ) -> None:
     process = start(STARTING)
-    eventually(lambda: len(processes(tmp_path, "server")) >= 2)
+    eventually(lambda: len(processes(short_path, "server")) >= 2)
     process.send_signal(signal.SIGINT)
-    eventually(lambda: not leftovers(tmp_path, processes), within_s=5)
+    eventually(lambda: not leftovers(short_path, processes), within_s=5)
 
 
 def test_nothing_is_left_when_the_server_is_killed_and_the_script_ends(
-    start: Start, processes: Processes, eventually: Eventually, tmp_path: Path
+    start: Start, processes: Processes, eventually: Eventually, short_path: Path
 ) -> None:
     process = start(ENDLESS)
     assert process.stdout is not None
     process.stdout.readline()
-    (server,) = processes(tmp_path, "server")
+    (server,) = processes(short_path, "server")
     os.kill(server, signal.SIGKILL)
-    eventually(lambda: not processes(tmp_path), within_s=5)
+    eventually(lambda: not processes(short_path), within_s=5)
     _, said = process.communicate(timeout=20)
     assert "ServiceError" in said
     assert f"server process {server} has ended" in said
-    eventually(lambda: not leftovers(tmp_path, processes), within_s=5)
+    eventually(lambda: not leftovers(short_path, processes), within_s=5)
 
 
 def test_a_script_needs_no_main_guard_and_brings_its_own_modules_along(
-    start: Start, processes: Processes, tmp_path: Path
+    start: Start, processes: Processes, short_path: Path
 ) -> None:
-    (tmp_path / "sibling.py").write_text(SIBLING)
-    (tmp_path / "sibling_of_sibling.py").write_text("FACTOR = 2")
+    (short_path / "sibling.py").write_text(SIBLING)
+    (short_path / "sibling_of_sibling.py").write_text("FACTOR = 2")
     process = start(WHOLE)
     said, complaints = process.communicate(timeout=60)
     assert process.returncode == 0, complaints
     numbers = [2 * (x + 1) + 1 for x in range(6)]
     assert said.splitlines()[1:] == [f"odd {10 * x + 5}" for x in numbers if x > 3]
-    assert not leftovers(tmp_path, processes), "all is gone when the script ends"
+    assert not leftovers(short_path, processes), "all is gone when the script ends"
 
 
 def test_all_is_gone_when_close_returns(processes: Processes, run_folder: Folder) -> None:

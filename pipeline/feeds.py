@@ -29,6 +29,7 @@ __all__ = [
     "HandedFeed",
     "Job",
     "OnceFeed",
+    "RecoveryFeed",
     "RowFeed",
     "handed",
     "job_of",
@@ -239,7 +240,32 @@ class OnceFeed:
         self.job = None if state["job"] is None else job_of(state["job"], self.store, find)
 
 
-Feed: TypeAlias = RowFeed | FileFeed | HandedFeed | OnceFeed
+@dataclass(slots=True)
+class RecoveryFeed:
+    """Jobs that fill buffers again; what is being recovered is not saved."""
+
+    jobs: list[Job]
+
+    def next(self) -> Job | Signal:
+        """The next of them."""
+        return self.jobs.pop(0) if self.jobs else Signal.END
+
+    def abandon(self, origin: int) -> None:
+        """What was held could be read before."""
+
+    def close(self) -> None:
+        """What was not handed along goes with its store."""
+
+    def snapshot(self, keep: Keep) -> State:
+        """The checkpoint that is being recovered stays the newest one."""
+        raise TypeError("there is nothing to save before all is recovered")
+
+    def restore(self, state: State, find: Find) -> None:
+        """As `snapshot`."""
+        raise TypeError("nothing of this was saved")
+
+
+Feed: TypeAlias = RowFeed | FileFeed | HandedFeed | OnceFeed | RecoveryFeed
 
 
 def handed(

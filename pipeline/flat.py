@@ -18,7 +18,7 @@ from .functions import failure
 from .nodes import FlatMap, Interleave, Node
 from .operators.protocol import Failed, Operator, Signal
 from .place import Path
-from .readers import Chunk, failed, nothing, rows_of
+from .readers import Chunk, among, failed, nothing, rows_of
 from .resolve import resolve
 from .seeds import derive, generators
 from .segment import Watch, describe, place
@@ -66,17 +66,19 @@ class Flat:
     compute: Compute
     store: Store = field(default_factory=Store)
     position: int = 0  #: All before it was given or collected.
-    parts: list[tuple[Handles, int, int]] = field(default_factory=list)  #: With their first positions and origins.
+    parts: list[tuple[Handles, Any, int]] = field(default_factory=list)  #: With their positions and origins.
     elements: int = 0
     nbytes: int = 0
     each: int = 0  #: Bytes of an inner element, learnt.
     since: float = field(default_factory=time.monotonic)
     generator: Callable[[int, int], np.random.Generator] = field(init=False)
+    only: Any = None  #: The positions that are wanted, in order, where not all are.
 
     def chunks(self) -> Iterator[Chunk]:
         """All of it, from where the work starts, in portions that end where the appetite does."""
         self.generator = generators(self.seed, self.epoch, self.path)
         self.position = self.work.start
+        self.only = None if self.work.only is None else np.array(self.work.only, np.int64)
         while self.position < self.payload.block.rows * GRAIN:
             row, before = divmod(self.position, GRAIN)
             try:
@@ -128,8 +130,12 @@ class Flat:
     def _drain(self, operator: Operator, row: int, before: int) -> Iterator[Chunk]:
         """What one dataset gives, but for so many that came before."""
         origin = inner_origin(self.path, self.payload.identities[row].tolist())
+        last = self._last(row)
         try:
-            while (got := operator.pull(min(before, self._limit()) if before else self._limit())) is not Signal.END:
+            while self.position <= last:
+                got = operator.pull(min(before, self._limit()) if before else self._limit())
+                if got is Signal.END:
+                    break
                 if before and got is not Signal.PENDING:
                     before -= self._leave_out(got)
                 elif isinstance(got, Failed):
@@ -143,6 +149,14 @@ class Flat:
         finally:
             operator.close()
         self.position = (row + 1) * GRAIN
+
+    def _last(self, row: int) -> int:
+        """The last position that is wanted of an element."""
+        end = (row + 1) * GRAIN
+        if self.only is None:
+            return end
+        before = int(np.searchsorted(self.only, end))
+        return int(self.only[before - 1]) if before else -1
 
     def _placed(self, error: HeadraceError, row: int) -> HeadraceError:
         """Most know where they belong; of a batch, say, this is told."""
@@ -161,12 +175,19 @@ class Flat:
         return len(got)
 
     def _collect(self, got: Handles, origin: int) -> None:
+        at = np.arange(self.position, self.position + len(got), dtype=np.int64)
+        self.position += len(got)
+        if self.only is not None:
+            wanted = among(self.only, at)
+            self.store.release(got[~wanted])
+            got, at = got[wanted], at[wanted]
+        if not len(got):
+            return
         nbytes = self.store.nbytes_of(got)
-        self.parts.append((got, self.position, origin))
+        self.parts.append((got, at, origin))
         self.each = max(1, nbytes // len(got))
         self.nbytes += nbytes
         self.elements += len(got)
-        self.position += len(got)
 
     def _full(self) -> bool:
         if self.elements >= self.appetite.elements or self.nbytes >= self.appetite.nbytes:
@@ -180,8 +201,8 @@ class Flat:
             yield nothing(self.position)
         else:
             handles = np.concatenate([got for got, _, _ in parts])
-            who = np.concatenate([identities(of, _counts(at, got) % GRAIN) for got, at, of in parts])
-            offsets = np.concatenate([_counts(at, got) for got, at, _ in parts])
+            who = np.concatenate([identities(of, at % GRAIN) for _, at, of in parts])
+            offsets = np.concatenate([at for _, at, _ in parts])
             while len(handles):
                 count = self.store.together(handles)
                 end = int(offsets[count]) if count < len(offsets) else self.position
@@ -211,7 +232,3 @@ class Flat:
     def _outer(self, row: int) -> str:
         origin, offset = self.payload.identities[row].tolist()
         return describe(self.work, origin, offset)
-
-
-def _counts(first: int, handles: Handles) -> Any:
-    return np.arange(first, first + len(handles), dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .blocks import Block
 from .columns import Allocate, Arena, Array, Column, column_of, layout_of
 from .errors import FileError, HeadraceError, NotFoundError
+from .gathering import gather_block
 from .lines import read_lines
 from .nodes import Lines, Node, Range, Records, Rows
 from .records import RecordChunk, read_records
@@ -20,7 +21,7 @@ from .store import Identities
 from .structure import Structure
 from .work import BEHIND, Payload, Work
 
-__all__ = ["CHUNK_BYTES", "Chunk", "failed", "nothing", "read", "rows_of", "slice_of"]
+__all__ = ["CHUNK_BYTES", "Chunk", "among", "failed", "nothing", "only", "read", "rows_of", "slice_of"]
 
 #: About how much one chunk holds.
 CHUNK_BYTES = 1 << 20
@@ -98,30 +99,32 @@ def _read(leaf: Node, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
 @_read.register
 def _(leaf: Rows, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     each = sum(array.nbytes // max(1, len(array)) for array in leaf.arrays)
-    for low, high in _runs(work, max(1, CHUNK_BYTES // max(1, each))):
-        rows = work.offsets(np.arange(low, high)) if work.view else slice(low, high)
+    for at in _runs(work, max(1, CHUNK_BYTES // max(1, each))):
+        apart = work.view or work.only is not None
+        rows = work.offsets(at) if apart else slice(int(at[0]), int(at[-1]) + 1)
         columns = [_rows_column(array[rows]) for array in leaf.arrays]
-        block = Block.of_columns(leaf.structure, high - low, columns, allocate)
-        yield Chunk(block, np.arange(low, high), high)
+        block = Block.of_columns(leaf.structure, len(at), columns, allocate)
+        yield Chunk(block, at, int(at[-1]) + 1)
 
 
 @_read.register
 def _(leaf: Range, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
-    for low, high in _runs(work, CHUNK_BYTES // 8):
-        values = (leaf.start + leaf.step * work.offsets(np.arange(low, high))).astype(leaf.dtype)
+    for at in _runs(work, CHUNK_BYTES // 8):
+        values = (leaf.start + leaf.step * work.offsets(at)).astype(leaf.dtype)
         column = Column(leaf.dtype, 0, values)
-        yield Chunk(Block.of_columns(Structure(), high - low, [column], allocate), np.arange(low, high), high)
+        yield Chunk(Block.of_columns(Structure(), len(at), [column], allocate), at, int(at[-1]) + 1)
 
 
-def _runs(work: Work, rows: int) -> Iterator[tuple[int, int]]:
+def _runs(work: Work, rows: int) -> Iterator[Array]:
+    """The positions, so many at a time."""
     assert work.stop is not None
-    if work.only is not None:
-        for each in work.only:
-            if each >= work.start:
-                yield each, each + 1
-        return
-    for low in range(work.start, work.stop, rows):
-        yield low, min(work.stop, low + rows)
+    wanted = None if work.only is None else np.array(work.only, np.int64)
+    count = work.stop - work.start if wanted is None else len(wanted)
+    for low in range(0, count, rows):
+        high = min(count, low + rows)
+        at = np.arange(work.start + low, work.start + high) if wanted is None else wanted[low:high]
+        if len(at := at[at >= work.start]):
+            yield at
 
 
 def _rows_column(rows: Array) -> Column:
@@ -134,16 +137,25 @@ def _rows_column(rows: Array) -> Column:
 
 @_read.register
 def _(leaf: Records, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
-    if work.only is not None:
-        for each in work.only:
-            if each >= work.start:
-                yield from _guarded(read_records(work.path, leaf.compression, each, each + 1), work, each)
+    if work.only is None:
+        yield from _records(leaf, work, work.start, work.stop, allocate)
         return
-    position: int | None = work.start
-    while position is not None and (work.stop is None or position < work.stop):
-        chunks = read_records(work.path, leaf.compression, position, work.stop, CHUNK_BYTES)
-        start, position = position, None
-        for chunk in _guarded(chunks, work, start, allocate):
+    wanted = np.array(work.only, np.int64)
+    wanted = wanted[wanted >= work.start]
+    # What cannot be entered in the middle is read through; else what is far apart is read by itself.
+    apart = np.diff(wanted) > (BEHIND if leaf.compression else CHUNK_BYTES)
+    cuts = np.flatnonzero(apart) + 1
+    for near in np.split(wanted, cuts):
+        yield from only(_records(leaf, work, int(near[0]), int(near[-1]) + 1, None), near)
+
+
+def _records(leaf: Records, work: Work, start: int, stop: int | None, allocate: Allocate | None) -> Iterator[Chunk]:
+    """Those that begin between two positions."""
+    position: int | None = start
+    while position is not None and (stop is None or position < stop):
+        chunks = read_records(work.path, leaf.compression, position, stop, CHUNK_BYTES)
+        begin, position = position, None
+        for chunk in _guarded(chunks, work, begin, allocate):
             yield chunk
             # Behind a payload whose CRC is wrong the framing still holds: only that record is lost.
             position = chunk.error.resume if isinstance(chunk.error, FileError) else None
@@ -152,17 +164,36 @@ def _(leaf: Records, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
 @_read.register
 def _(leaf: Lines, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     chunks = read_lines(work.path, leaf.compression, work.start, work.stop, CHUNK_BYTES)
-    wanted = None if work.only is None else np.array(work.only)
-    for chunk in _guarded(chunks, work, work.start, allocate if wanted is None else None):
-        if wanted is None or chunk.error is not None:
+    if work.only is None:
+        yield from _guarded(chunks, work, work.start, allocate)
+    else:
+        yield from only(_guarded(chunks, work, work.start), np.array(work.only, np.int64))
+
+
+def among(wanted: Array, positions: Array) -> Array:
+    """Which of these positions are wanted, in order, as booleans.
+
+    >>> among(np.array([2, 5]), np.arange(4)).tolist()
+    [False, False, True, False]
+    """
+    places = np.searchsorted(wanted, positions)
+    found: Array = wanted[np.minimum(places, len(wanted) - 1)] == positions
+    return found
+
+
+def only(chunks: Iterable[Chunk], wanted: Array) -> Iterator[Chunk]:
+    """Of these elements, those at positions that are wanted."""
+    for chunk in chunks:
+        rows = np.flatnonzero(among(wanted, chunk.offsets))
+        if chunk.error is not None or len(rows) == len(chunk.offsets):
             yield chunk
+        elif len(rows):
+            block = gather_block([chunk.block], np.zeros(len(rows), np.int64), rows, None)
+            who = None if chunk.identities is None else chunk.identities[rows]
+            assert chunk.names is None, "what can be picked is named by its identity"
+            yield Chunk(block, chunk.offsets[rows], chunk.next, who)
         else:
-            yield from _picked(chunk, wanted)
-
-
-def _picked(chunk: Chunk, wanted: Array) -> Iterator[Chunk]:
-    for row in np.flatnonzero(np.isin(chunk.offsets, wanted)).tolist():
-        yield Chunk(rows_of(chunk.block, row, row + 1), chunk.offsets[row : row + 1], int(chunk.offsets[row]) + 1)
+            yield nothing(chunk.next)
 
 
 def _guarded(

@@ -18,8 +18,9 @@ from .blocks import MAX_ROWS, Block
 from .columns import Allocate
 from .errors import InvalidArgumentError
 from .gathering import Picked, gather_block, join_blocks
-from .lineage import Identities, Lineage
+from .lineage import Identities, Itself, Joined, Leaf, Lineage, Numbers, together
 from .structure import Structure
+from .work import Work
 
 __all__ = ["Handles", "Identities", "Store"]
 
@@ -40,8 +41,12 @@ class _Entry:
     live: npt.NDArray[np.bool_]
     count: int
     derived: bool
-    lineage: Lineage | None = None  #: Of joined elements.
+    lineage: Lineage | None = None  #: Of derived elements; None where they are kept as they are.
     rows: Handles | None = None  #: Where each row lies now, once the block was made smaller.
+
+    def now(self, rows: Handles) -> Handles:
+        """Where these rows lie."""
+        return rows if self.rows is None else self.rows[rows]
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class Store:
 
     nbytes: int = 0  #: Of all buffers held.
     paths: dict[int, str] = field(default_factory=dict)  #: Of the files that were opened, by origin.
+    works: dict[int, Work] = field(default_factory=dict)  #: By which elements of an origin are made again.
     _entries: dict[int, _Entry] = field(default_factory=dict)
     _next: int = 0
 
@@ -59,7 +65,10 @@ class Store:
     def add(
         self, block: Block, identities: Identities, derived: bool = False, lineage: Lineage | None = None
     ) -> Handles:
-        """Take a block; the handles of its elements, in order. `derived` ones were made of others in a store."""
+        """Take a block; the handles of its elements, in order.
+
+        `derived` ones were made of others, as `lineage` says; without that they are told of as they are.
+        """
         if block.rows > MAX_ROWS:
             raise InvalidArgumentError(f"a block of {block.rows} elements: {MAX_ROWS} are the most")
         number, self._next = self._next, self._next + 1
@@ -84,8 +93,16 @@ class Store:
         """Origin and offset of each."""
         out = np.empty((len(handles), 2), np.uint64)
         for number, rows, places in _by_block(handles):
-            out[places] = self._entries[number].identities[rows]
+            entry = self._entries[number]
+            out[places] = entry.identities[entry.now(rows)]
         return out
+
+    def opened(self, work: Work) -> None:
+        """Remember where elements of this work's origin come from."""
+        if work.origin and work.origin not in self.works:
+            self.works[work.origin] = work.whole()
+            if work.path:
+                self.paths[work.origin] = work.path
 
     def paths_of(self, handles: Handles) -> tuple[tuple[int, str], ...]:
         """The files that these elements came from, each with its origin."""
@@ -93,20 +110,34 @@ class Store:
         return tuple((origin, self.paths[origin]) for origin in sorted(origins & self.paths.keys()))
 
     def lineage(self, handles: Handles) -> Lineage:
-        """Of what these are made; not known where it is a function of others, or where they differ in how."""
+        """Of what these are made."""
         found: list[Lineage] = []
-        order: list[Handles] = [np.empty(0, np.int64)]
+        order: list[Handles] = []
         for number, rows, places in _by_block(handles):
-            entry = self._entries[number]
-            made = entry.lineage
-            found.append(Lineage.of(entry.identities[rows], not entry.derived) if made is None else made.rows(rows))
+            found.append(_told(self._entries[number], rows))
             order.append(places)
-        if not all(each.fits(found[0]) for each in found):
-            return Lineage.of(self.identities(handles), False)
-        back = np.argsort(np.concatenate(order))
-        parts = zip(*(each.parts for each in found), strict=True) if found else [(np.empty((0, 2), np.uint64),)]
-        nest = found[0].nest if found else Structure()
-        return Lineage(nest, tuple(np.concatenate(part)[back] for part in parts), all(each.known for each in found))
+        if not found:
+            return Leaf(np.empty((0, 2), np.uint64))
+        if len(found) == 1:
+            return found[0]
+        all_of_them, places = together(found), np.concatenate(order)
+        if (places[1:] > places[:-1]).all():
+            return all_of_them
+        back = np.empty_like(places)
+        back[places] = np.arange(len(places))
+        return all_of_them.rows(back)
+
+    def copy(self, handles: Handles) -> Handles:
+        """The same elements once more."""
+        made = [np.empty(0, np.int64)]
+        while len(handles):
+            count = self.alike(handles)
+            lineage = self.lineage(handles[:count])
+            leaf = isinstance(lineage, Leaf)
+            block, who = self.gather(handles[:count]), self.identities(handles[:count])
+            made.append(self.add(block, who, not leaf, None if leaf else lineage))
+            handles = handles[count:]
+        return np.concatenate(made)
 
     def gather(self, handles: Handles, fold: int | None = None, allocate: Allocate | None = None) -> Block:
         """A new block with copies of these elements; with `fold`, one element for each `fold` of them stacked.
@@ -123,7 +154,7 @@ class Store:
 
         Their structure is `nest` with that of the parts in place of its leaves. A part may be a block of numbers.
         """
-        made: list[Handles] = []
+        made: list[Handles] = [np.empty(0, np.int64)]
         at, count = 0, max(map(_length, parts))
         while at < count:
             # Elements of one part may differ in structure or dtype: those that do not lie in one block.
@@ -133,12 +164,12 @@ class Store:
         for each in parts:
             if not isinstance(each, Block):
                 self.release(each)
-        return np.concatenate(made) if len(made) != 1 else made[0]
+        return np.concatenate(made) if len(made) != 2 else made[1]
 
     def _join(self, nest: Structure, parts: Sequence[Handles | Picked]) -> Handles:
         picked = [each if isinstance(each, tuple) else self._picked(each) for each in parts]
         sides = [_numbers(each) if isinstance(each, tuple) else self.lineage(each) for each in parts]
-        lineage = Lineage.beside(nest, sides)
+        lineage = Joined.beside(nest, sides)
         return self.add(join_blocks(nest, picked), lineage.identities, True, lineage)
 
     def _picked(self, handles: Handles) -> Picked:
@@ -149,7 +180,7 @@ class Store:
         for number, rows, places in _by_block(handles):
             entry = self._entries[number]
             which[places] = len(blocks)
-            rows_now[places] = rows if entry.rows is None else entry.rows[rows]
+            rows_now[places] = entry.now(rows)
             blocks.append(entry.block)
         return blocks, which, rows_now
 
@@ -184,7 +215,7 @@ class Store:
         total = 0
         for number, rows, _ in _by_block(handles):
             entry = self._entries[number]
-            now = rows if entry.rows is None else entry.rows[rows]
+            now = entry.now(rows)
             total += sum(int(column.sizes(now).sum()) for column in entry.block.columns)
         return total
 
@@ -192,12 +223,14 @@ class Store:
         if entry.block.nbytes < _COMPACT_FROM or entry.count * 2 > entry.block.rows:
             return
         kept = np.flatnonzero(entry.live)
-        rows_now = kept if entry.rows is None else entry.rows[kept]
+        rows_now = entry.now(kept)
         smaller = gather_block([entry.block], np.zeros(len(kept), np.int64), rows_now, None)
         self.nbytes += smaller.nbytes - entry.block.nbytes
         places = np.zeros(len(entry.live), np.int64)
         places[kept] = np.arange(len(kept))
-        entry.block, entry.rows = smaller, places
+        entry.block, entry.rows, entry.identities = smaller, places, entry.identities[rows_now]
+        if entry.lineage is not None:
+            entry.lineage = entry.lineage.rows(rows_now)
 
 
 def _length(part: Handles | Block) -> int:
@@ -210,9 +243,20 @@ def _rows(part: Handles | Block, low: int, high: int) -> Handles | Picked:
     return part[low:high]
 
 
-def _numbers(picked: Picked) -> Lineage:
+def _numbers(picked: Picked) -> Numbers:
     blocks, _, rows = picked
-    return Lineage(Structure(), (blocks[0].columns[0].values[rows],))
+    return Numbers(blocks[0].columns[0].values[rows])
+
+
+def _told(entry: _Entry, rows: Handles) -> Lineage:
+    """Of what some elements of one block are made."""
+    rows = entry.now(rows)
+    if entry.lineage is not None:
+        return entry.lineage.rows(rows)
+    who = entry.identities[rows]
+    if not entry.derived:
+        return Leaf(who)
+    return Itself(who, gather_block([entry.block], np.zeros(len(rows), np.int64), rows, None))
 
 
 def _by_block(handles: Handles) -> list[tuple[int, Handles, Handles]]:

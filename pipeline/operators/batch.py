@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..blocks import Block
-from ..columns import Allocate
 from ..errors import HeadraceError, from_data, to_data
-from ..kernels.identity import fold_identities
-from ..padding import Padding, pad_block
+from ..folding import Fold
 from ..store import Handles
-from ..work import too_large
 from .protocol import Failed, Find, Keep, Pulled, Pump, Signal, State, Unary
 
 __all__ = ["BatchOperator"]
@@ -23,18 +19,17 @@ _TOGETHER = 1 << 20
 
 @dataclass(slots=True)
 class BatchOperator(Unary):
-    """Every `size` elements become one; `padding` says how unequal ones are made equal, None stacks only equal ones.
+    """Every `size` elements become one; `fold` says how unequal ones are made equal, if they are.
 
     An element that fails is raised and left out; the ones before and behind it share a batch.
     """
 
     size: int
     drop_remainder: bool
-    padding: Padding | None = None
+    fold: Fold = field(default_factory=Fold)
     waiting: Pump = field(default_factory=Pump)
     ended: bool = False
     failed: Failed | None = None  #: What failed behind full batches that are still to be given.
-    allocate: Allocate | None = None  #: Where batches are to lie.
     together: int = 1  #: How many batches to make at once, learnt from their size.
 
     @property
@@ -73,33 +68,21 @@ class BatchOperator(Unary):
         return self._stack(rest, len(rest))
 
     def _stack(self, handles: Handles, size: int) -> Pulled:
-        if self.padding is not None and len(handles) > size:
+        if self.fold.padding is not None and len(handles) > size:
             self._put_back(handles[size:])  # each padded batch has a length of its own
             handles = handles[:size]
         try:
-            block = self._gather(handles, size)
+            made, nbytes = self.fold(self.store, handles, size)
         except HeadraceError as error:
             if len(handles) > size:
                 self._put_back(handles)
                 self.together = 1
                 return self._make(1)
             self.store.release(handles)
-            return Failed(error)
-        identities = np.empty((block.rows, 2), np.uint64)
-        fold_identities(self.store.identities(handles), size, identities)
-        self.store.release(handles)
-        if self.padding is None:
-            self.together = max(1, min(1024, _TOGETHER // max(1, block.nbytes // block.rows)))
-        return self.store.add(block, identities, derived=True)
-
-    def _gather(self, handles: Handles, size: int) -> Block:
-        if self.padding is None:
-            block = self.store.gather(handles, size, self.allocate)
-        else:
-            block = pad_block(self.store.gather(handles), self.padding)
-        if error := too_large(block.nbytes // block.rows):
-            raise error
-        return block
+            return Failed(error, operator="batch" if self.fold.padding is None else "padded_batch")
+        if self.fold.padding is None:
+            self.together = max(1, min(1024, _TOGETHER // max(1, nbytes)))
+        return made
 
     def _put_back(self, handles: Handles) -> None:
         rest = self.waiting.take(self.waiting.count)

@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from ..draws import Draws
 from ..errors import HeadraceError
+from ..spot import Spot
 from ..store import Handles, Store
 
 __all__ = ["NOTHING", "Failed", "Find", "Keep", "Operator", "Pulled", "Pump", "Signal", "State", "Unary"]
@@ -28,14 +30,24 @@ class Failed:
     """An element that failed, in its place; pulling again goes on behind it."""
 
     error: HeadraceError
+    spot: Spot | None = None  #: Where it stands in a segment's input, if it does.
+    ignored: bool = False  #: Whether an `ignore_errors` behind it, in the same segment, drops it.
+    operator: str = ""  #: What failed, where the error does not tell.
 
 
 Pulled: TypeAlias = Handles | Signal | Failed
 #: A checkpoint of an operator: plain data.
 State: TypeAlias = dict[str, Any]
-#: From held elements to plain data by which they are found again, and back.
-Keep: TypeAlias = Callable[[Handles], Any]
+#: From what `Keep` gave back to the elements.
 Find: TypeAlias = Callable[[Any], Handles]
+
+
+class Keep(Protocol):
+    """From held elements to plain data by which they are found again."""
+
+    def __call__(self, handles: Handles, draws: Draws | None = None, numbers: Handles | None = None) -> Any:
+        """The data; `draws` lead to the increasing `numbers` of inputs that these are."""
+
 
 NOTHING: Handles = np.empty(0, np.int64)
 

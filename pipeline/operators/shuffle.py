@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import MalformedMessage, ResourceExhaustedError
+from ..draws import Draws
+from ..errors import ResourceExhaustedError
 from ..kernels.shuffle import draw
 from ..store import Handles
 from .protocol import NOTHING, Failed, Find, Keep, Pulled, Signal, State, Unary
@@ -121,40 +122,23 @@ class ShuffleOperator(Unary):
             )
         )
 
+    @property
+    def draws(self) -> Draws:
+        """How the window came about."""
+        return Draws(self.size, self.key, self.drawn, self.taken, self.ended)
+
     def own_state(self, keep: Keep) -> State:
         counts = {"drawn": self.drawn, "taken": self.taken, "ended": self.ended, "checked": self.checked}
-        return {**counts, "held": keep(self.held[np.argsort(self.arrivals[: self.filled])])}
+        order = np.argsort(self.arrivals[: self.filled])
+        return {**counts, "held": keep(self.held[order], self.draws, self.arrivals[order])}
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.drawn, self.taken, self.ended = state["drawn"], state["taken"], state["ended"]
-        self.arrivals = self._replay(self.drawn, self.taken, self.ended)
+        self.arrivals = Draws.from_data(self.draws.to_data()).slots()
         held = find(state["held"])
         self.filled = len(held)
         self.window = held[np.argsort(np.argsort(self.arrivals))]
         self.checked = state["checked"]
-
-    def _replay(self, drawn: int, taken: int, ended: bool) -> Handles:
-        """Which input, by its number, lies in each slot after so many draws."""
-        window = np.empty(max(min(self.size, taken), 1), np.int64)
-        numbers = np.empty_like(window)
-        filled = at = number = 0
-        step = 1 << 16
-        while number < drawn:
-            incoming = np.arange(at, min(taken, at + step), dtype=np.int64)
-            # While inputs are left the window is full before every draw; afterwards it drains.
-            out = np.empty(min(drawn - number, step), np.int64)
-            last = ended and at + len(incoming) == taken
-            filled, used, count = draw(
-                window, numbers, filled, self.size, incoming, at, last, np.uint64(self.key), number, out
-            )
-            if not used and not count:
-                raise MalformedMessage(
-                    f"a shuffle that drew {drawn} of {taken} elements with {self.size} in its window"
-                )
-            at, number = at + used, number + count
-        rest = np.arange(at, taken, dtype=np.int64)
-        window[filled : filled + len(rest)] = rest
-        return window[: filled + len(rest)]
 
 
 def _gib(count: float) -> str:

@@ -9,7 +9,7 @@ ADAPTERS ?= .venv-adapters
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-adapters test-compose coverage check bench format
+.PHONY: help demo test test-adapters test-chaos test-compose coverage check bench format
 
 help: ## What there is to run.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ test-adapters: $(ADAPTERS)/ready ## The PyTorch and JAX adapters and their examp
 
 test-compose: $(VENV)/ready ## docker-compose.yml on a real Docker engine, with faults; docs/containers.md says what it needs.
 	$(BIN)/python -m pytest tests/containers -m slow
+
+test-chaos: $(VENV)/ready ## Every fault at every place, with real processes; HEADRACE_CHAOS_SEED=n is another seed.
+	$(BIN)/python -m pytest tests/chaos -m chaos
 
 coverage: $(VENV)/ready ## The tests again, and which branches they took.
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term-missing:skip-covered

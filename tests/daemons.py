@@ -80,10 +80,10 @@ class Daemon:
         assert line, f"the server ended with status {self.server.wait(10)}"
         return self
 
-    def join(self, workers: int = 2) -> subprocess.Popen[str]:
-        """Workers that a launcher of their own starts, as on another host."""
+    def join(self, workers: int = 2, by: str = "") -> subprocess.Popen[str]:
+        """Workers that a launcher of their own starts, as on another host; `by` is another way to the server."""
         key = [f"--key={self.keys}/host.key"] if self.tcp else []
-        self.agents.append(self._headrace("worker", f"--server={self.address}", f"--workers={workers}", *key))
+        self.agents.append(self._headrace("worker", f"--server={by or self.address}", f"--workers={workers}", *key))
         return self.agents[-1]
 
     def _headrace(self, *command: str, stdout: int | None = None) -> subprocess.Popen[str]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .client.summary import Summary
 from .digest import Digest, size_of
 from .pipeline.nodes import Batch, Node, PaddedBatch
+from .pipeline.summary import Summary
 
 __all__ = ["Trial", "makes_batches"]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
+import os
 from typing import Any
 
 from .errors import InvalidArgumentError
 
-__all__ = ["count_of", "seed_given"]
+__all__ = ["count_of", "on_error_given", "seed_given"]
 
 #: The largest count or seed.
 MOST = (1 << 63) - 1
@@ -34,3 +35,11 @@ def count_of(name: str, value: Any, least: int = -MOST) -> int:
 def seed_given(seed: Any) -> int | None:
     """A seed, or None where none was given."""
     return None if seed is None else count_of("seed", seed)
+
+
+def on_error_given(value: Any) -> str:
+    """What is to become of elements that fail: "raise", "skip", or the path of a file."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str) or not path or path.endswith("/"):
+        raise InvalidArgumentError(f'on_error is {value!r}: it must be "raise", "skip", or the path of a file')
+    return path

@@ -10,14 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .feeds import Job
+from .lineage import Hopped, Lineage
 from .operators.protocol import Failed
 from .store import Handles, Store
+from .verdicts import Verdicts
 from .work import BEHIND, Piece
 
 __all__ = ["Arrivals"]
 
-#: Elements, their positions, and about how many bytes each takes.
-_Run: TypeAlias = "tuple[Handles, npt.NDArray[np.int64], int]"
+_Numbers: TypeAlias = npt.NDArray[np.int64]
+#: Elements, their positions, about how many bytes each takes, and how many were left out before each.
+_Run: TypeAlias = "tuple[Handles, _Numbers, int, _Numbers | None]"
 
 
 @dataclass(slots=True)
@@ -26,30 +29,52 @@ class Arrivals:
 
     job: Job
     store: Store
+    verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that failed.
     watermark: int = field(init=False)  #: All input positions before this one are covered.
     complete: bool = False
     consumed: int = field(init=False)  #: All elements before this position were handed on.
     waiting_bytes: int = 0  #: About how much arrived and was not handed on.
     nbytes: int = 0  #: Of all that arrived.
-    _queue: deque[_Run | tuple[Failed, int]] = field(default_factory=deque)
+    _inputs: Lineage | None = None  #: Of what the elements handed along were made.
+    _queue: deque[_Run | tuple[Failed | int, int]] = field(default_factory=deque)  #: A number of such left out, too.
 
     def __post_init__(self) -> None:
         self.watermark = self.consumed = self.job.work.start
+        self.store.opened(self.job.work)
 
     def add(self, piece: Piece) -> None:
         """Take the next piece; it must begin at the watermark."""
         assert piece.first == self.watermark, "pieces come in order"
         if piece.block is not None and piece.identities is not None and piece.positions is not None:
-            handles = self.store.add(piece.block, piece.identities, self.job.inputs is not None)
-            self._queue.append((handles, piece.positions, piece.nbytes // max(1, len(handles))))
+            handles = self.store.add(piece.block, piece.identities, self.job.inputs is not None, self._lineage(piece))
+            self._queue.append((handles, piece.positions, piece.nbytes // max(1, len(handles)), piece.gaps))
         elif piece.error is not None:
-            self._queue.append((Failed(piece.error), piece.first))
+            self._queue.append((self.verdicts.failed(self.job, self.store, piece), piece.first))
+        elif piece.left_out:
+            self._queue.append((piece.left_out, piece.first))
         self.waiting_bytes += piece.nbytes
         self.nbytes += piece.nbytes
         self.watermark = piece.next
         stop = BEHIND if self.job.work.stop is None else self.job.work.stop
         self.complete = piece.last or piece.next >= stop
         self._advance()
+
+    def _lineage(self, piece: Piece) -> Lineage | None:
+        """From which of the elements handed along those of a piece came; None where that is more than they take."""
+        if self.job.inputs is None or piece.block is None or piece.positions is None or piece.identities is None:
+            return None
+        if self._inputs is None:
+            self._inputs = self.store.lineage(self.job.inputs)
+        index, within = np.divmod(piece.positions, self.job.grain)
+        path, used = self.job.work.segment, index
+        if self.job.grain > 1:
+            used, index = np.unique(index, return_inverse=True)
+        if self._inputs.nbytes * len(used) > len(self._inputs) * (64 * len(index) + 4 * piece.block.nbytes):
+            return None
+        inputs = self._inputs.rows(used)
+        if self.job.grain > 1:
+            return Hopped(path, inputs, piece.identities, index.astype(np.int64), within)
+        return Hopped(path, inputs, piece.identities)
 
     def pop(self, limit: int) -> Handles | Failed | None:
         """Up to `limit` elements, or a failed one; None where nothing waits."""
@@ -59,20 +84,32 @@ class Arrivals:
         if isinstance(first[0], Failed):
             self._advance()
             return first[0]
-        handles, positions, each = first
+        handles, positions, each, gaps = first  # type: ignore[misc]
+        if gaps is not None:
+            self.verdicts.counts.filtered += int(gaps[1 : limit + (len(handles) <= limit)].sum())
         if len(handles) > limit:
-            self._queue.appendleft((handles[limit:], positions[limit:], each))
+            self._queue.appendleft((handles[limit:], positions[limit:], each, None if gaps is None else gaps[limit:]))
             handles = handles[:limit]
         self.waiting_bytes = max(0, self.waiting_bytes - each * len(handles)) if self._queue else 0
         self._advance()
         return handles
 
     def _advance(self) -> None:
-        if not self._queue:
+        """All before the first that waits is consumed, and what was left out there is counted."""
+        counts, queue = self.verdicts.counts, self._queue
+        while queue and isinstance(left_out := queue[0][0], int):
+            counts.filtered += left_out
+            queue.popleft()
+        if not queue:
             self.consumed = self.watermark
-            return
-        where = self._queue[0][1]
-        self.consumed = where if isinstance(where, int) else int(where[0])
+        elif len(queue[0]) == 2:
+            self.consumed = queue[0][1]
+        else:
+            handles, positions, each, gaps = queue[0]
+            self.consumed = int(positions[0])
+            if gaps is not None and gaps[0]:
+                counts.filtered += int(gaps[0])
+                queue[0] = handles, positions, each, np.concatenate([[0], gaps[1:]])
 
     @property
     def spent(self) -> bool:

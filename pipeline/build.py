@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import TypeAlias
 
-from .cardinality import cardinality
+from .cardinality import cardinality, empty
 from .columns import Allocate
 from .feeds import Feed, FileFeed, HandedFeed, Job, OnceFeed, RowFeed, handed
 from .flat import GRAIN
+from .folding import Fold
 from .leaves import countable, one_for_one
 from .nodes import (
     Batch,
@@ -18,6 +19,7 @@ from .nodes import (
     Configured,
     Enumerate,
     Generator,
+    IgnoreErrors,
     Interleave,
     Node,
     PaddedBatch,
@@ -33,7 +35,9 @@ from .operators.batch import BatchOperator
 from .operators.concatenate import ConcatenateOperator
 from .operators.counting import RepeatOperator, ShardOperator, SkipOperator, TakeOperator
 from .operators.enumerate import EnumerateOperator
+from .operators.ignore import IgnoreErrorsOperator
 from .operators.interleave import InterleaveOperator
+from .operators.judge import Judge
 from .operators.protocol import Operator, Signal
 from .operators.shuffle import ShuffleOperator
 from .operators.zip import ZipOperator
@@ -42,9 +46,10 @@ from .place import START, Place
 from .seeds import derive
 from .segment import Segment, segment_at
 from .store import Handles, Store
+from .verdicts import Verdicts
 from .work import Work
 
-__all__ = ["BUFFER_BYTES", "Settings", "build", "buffer_bytes_of", "top_of"]
+__all__ = ["BUFFER_BYTES", "Settings", "build", "buffer_bytes_of", "judged", "padding_of", "top_of"]
 
 #: What a shuffle may hold unless Options say otherwise.
 BUFFER_BYTES = 4 << 30
@@ -68,6 +73,7 @@ class Settings:
     allocate: Allocate | None = None  #: Where blocks that are delivered as they are lie.
     top: Node | None = None  #: What makes them.
     eager: int = 0  #: How many streams of an interleave may be open before their turn.
+    verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that fail.
 
 
 def buffer_bytes_of(node: Node) -> int | None:
@@ -80,9 +86,14 @@ def buffer_bytes_of(node: Node) -> int | None:
 
 def top_of(node: Node) -> Node:
     """The operator whose elements come out of a graph as they are."""
-    while isinstance(node, Configured | Prefetch | Repeat | Take | Skip):
+    while isinstance(node, Configured | IgnoreErrors | Prefetch | Repeat | Take | Skip):
         node = node.source
     return node
+
+
+def judged(graph: Node, to: Settings) -> Operator:
+    """The operator that gives the elements of a whole graph, where it is decided what becomes of those that fail."""
+    return Judge(build(graph, to), to.verdicts)
 
 
 @singledispatch
@@ -130,6 +141,14 @@ def _(node: Configured | Prefetch, to: Settings, at: Place = START) -> Operator:
 
 
 @build.register
+def _(node: IgnoreErrors, to: Settings, at: Place = START) -> Operator:
+    segment = segment_at(node, at.branch)
+    if segment.leaf is not None or segment.steps:
+        return _segment(node, to, at)
+    return IgnoreErrorsOperator(build(node.source, to, at), to.store, to.verdicts, node.log_warning)
+
+
+@build.register
 def _(node: Shuffle, to: Settings, at: Place = START) -> Operator:
     if countable(node) is not None:
         return _segment(node, to, at)
@@ -144,18 +163,23 @@ def _(node: Shuffle, to: Settings, at: Place = START) -> Operator:
 def _(node: Batch, to: Settings, at: Place = START) -> Operator:
     allocate = to.allocate if node is to.top else None
     source = build(node.source, to, at)
-    return BatchOperator(source, to.store, node.size, node.drop_remainder, allocate=allocate)
+    return BatchOperator(source, to.store, node.size, node.drop_remainder, Fold(allocate=allocate))
+
+
+def padding_of(node: PaddedBatch) -> Padding:
+    """How a padded batch makes its elements equal."""
+    return Padding(node.shapes, node.values, node.shapes_nest, node.values_nest)
 
 
 @build.register
 def _(node: PaddedBatch, to: Settings, at: Place = START) -> Operator:
-    padding = Padding(node.shapes, node.values, node.shapes_nest, node.values_nest)
-    return BatchOperator(build(node.source, to, at), to.store, node.size, node.drop_remainder, padding)
+    fold = Fold(padding_of(node), at.path(node))
+    return BatchOperator(build(node.source, to, at), to.store, node.size, node.drop_remainder, fold)
 
 
 @build.register
 def _(node: Repeat, to: Settings, at: Place = START) -> Operator:
-    count = 0 if cardinality(node.source) == 0 else node.count
+    count = 0 if empty(node.source) else node.count  # or else passes over nothing would take for ever
     return RepeatOperator(lambda number: build(node.source, to, at.within(number)), count)
 
 

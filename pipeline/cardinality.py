@@ -12,6 +12,7 @@ from .nodes import (
     Filter,
     FlatMap,
     Generator,
+    IgnoreErrors,
     Interleave,
     Lines,
     ListFiles,
@@ -31,7 +32,7 @@ from .nodes import (
     Zip,
 )
 
-__all__ = ["INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY", "cardinality"]
+__all__ = ["INFINITE_CARDINALITY", "UNKNOWN_CARDINALITY", "cardinality", "empty"]
 
 #: The data never ends.
 INFINITE_CARDINALITY = -1
@@ -68,6 +69,11 @@ def _(node: Map | Shuffle | Prefetch | Configured | Enumerate) -> int:
 @cardinality.register
 def _(node: Filter) -> int:
     return UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: IgnoreErrors) -> int:
+    return INFINITE_CARDINALITY if cardinality(node.source) == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
 
 
 @cardinality.register
@@ -139,6 +145,17 @@ def _(node: Unbatch) -> int:
     return UNKNOWN_CARDINALITY if known < 0 or each is None else known * each
 
 
+def empty(node: Node) -> bool:
+    """Whether it is certain, without reading anything, that there are no elements.
+
+    No operator makes something of nothing, so that this is known also where the number is not.
+    """
+    if cardinality(node) == 0:
+        return True
+    found = [empty(each) for each in node.inputs]
+    return all(found) if isinstance(node, Concatenate) else any(found)
+
+
 def _rows_each(node: Node) -> int | None:
     """How many rows each element has, where the graph tells that it is one number for all."""
     match node:
@@ -146,6 +163,6 @@ def _rows_each(node: Node) -> int | None:
             return node.size if node.drop_remainder else None
         case Rows():
             return node.arrays[0].shape[1] if node.arrays[0].ndim > 1 else None
-        case Shuffle() | Prefetch() | Configured() | Repeat() | Take() | Skip() | Shard() | Filter():
+        case Shuffle() | Prefetch() | Configured() | IgnoreErrors() | Repeat() | Take() | Skip() | Shard() | Filter():
             return _rows_each(node.source)
     return None

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import sources
-from .arguments import count_of, seed_given
+from .arguments import count_of, on_error_given, seed_given
 from .cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, cardinality
 from .errors import InvalidArgumentError
 from .functions import UserFunction
@@ -22,6 +22,7 @@ from .nodes import (
     Enumerate,
     Filter,
     FlatMap,
+    IgnoreErrors,
     Map,
     Node,
     PaddedBatch,
@@ -188,6 +189,18 @@ class Dataset:
         """The elements for which `predicate` gives a true boolean."""
         return Dataset(Filter(self.node, UserFunction.of(predicate, "filter")))
 
+    def ignore_errors(self, log_warning: bool = False, name: str | None = None) -> Dataset:
+        """The elements that do not fail; with `log_warning`, each that does is told on standard error.
+
+        What is left out is counted in `summary()`, but has no limit, and is told in no file: `Options(on_error=...)`
+        has both. It is left out here, so that operators behind it never knew of it: numbers of `enumerate` have no
+        gaps, and behind `zip` other elements come together.
+
+        >>> list(Dataset.range(3).map(lambda x: 1 / (x - 1) if x != 1 else {}[x]).ignore_errors())
+        [np.float64(-1.0), np.float64(1.0)]
+        """
+        return Dataset(IgnoreErrors(self.node, bool(log_warning)))
+
     def flat_map(self, map_func: Callable[..., Any], name: str | None = None) -> Dataset:
         """The elements of the dataset that `map_func` makes of each element, one dataset behind the other.
 
@@ -344,9 +357,11 @@ class Dataset:
 
     def with_options(self, options: Options, name: str | None = None) -> Dataset:
         """The same pipeline under these options."""
-        given = options.buffer_bytes
+        given, budget = options.buffer_bytes, options.error_budget
         limit = None if given is None else count_of("buffer_bytes", given, least=1)
-        return Dataset(Configured(self.node, seed_given(options.seed), limit))
+        errors = None if budget is None else count_of("error_budget", budget, least=0)
+        on_error = None if options.on_error is None else on_error_given(options.on_error)
+        return Dataset(Configured(self.node, seed_given(options.seed), limit, on_error, errors))
 
     # What it is.
 
@@ -405,7 +420,11 @@ class Dataset:
         >>> list(dataset) == list(dataset.iterate(epoch=0)) != list(dataset.iterate(epoch=1))
         True
         """
-        return LocalIterator(self.resolved, self.seed, count_of("epoch", epoch, least=0))
+        return LocalIterator(self.resolved, self.seed, count_of("epoch", epoch, least=0), self._loaded)
+
+    def _loaded(self, seed: int, epoch: int) -> None:
+        """An iterator loaded a token of this seed and pass: the next passes are those behind it."""
+        self._seed, self._passes = seed, epoch + 1
 
     def make_one_shot_iterator(self) -> LocalIterator:
         """An iterator over the next pass, with `get_next()`."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from .arrivals import Arrivals
 from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
@@ -18,11 +20,12 @@ from .flat import Flat, Inside
 from .generating import generated
 from .nodes import FlatMap, Generator, Interleave, Node, Unbatch
 from .operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
-from .readers import Chunk, read
+from .readers import Chunk, only, read
 from .seeds import derive
 from .segment import Segment, Watch, describe, run_steps
 from .store import Store
 from .unbatching import unbatched
+from .verdicts import Verdicts
 from .work import Appetite, Payload, Piece, Work
 
 __all__ = ["Stream", "compute", "execute", "settings"]
@@ -54,6 +57,8 @@ def execute(
         case Unbatch():
             assert payload is not None, "no elements to make others of"
             chunks = unbatched(segment.leaf_path, work, payload)
+            if work.only is not None:
+                chunks = only(chunks, np.array(work.only, np.int64))
         case Generator() as leaf:
             chunks = generated(leaf, segment.leaf_path, work, seed, epoch, appetite, watch)
         case leaf:
@@ -79,20 +84,21 @@ def settings(
     seed: int,
     epoch: int,
     folder: str,
-    opened: Callable[[Work], None] = lambda work: None,
     inside: Inside | None = None,
     nested: bool = False,
+    verdicts: Verdicts | None = None,
 ) -> Settings:
-    """How to build a graph so that it is computed here; `opened` is told of each unit of work."""
+    """How to build a graph so that it is computed here."""
     found = Settings(
         store,
         seed,
         epoch,
-        stream=lambda segment, feed: Stream(segment, feed, found, opened, inside, nested),
+        stream=lambda segment, feed: Stream(segment, feed, found, inside, nested),
         cut=lambda leaf, path: (0, None),
         rows_each=lambda rows: max(1, rows),
         buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
         folder=folder,
+        verdicts=verdicts or Verdicts(),
     )
     return found
 
@@ -107,7 +113,6 @@ class Stream(Operator):
     segment: Segment
     feed: Feed
     settings: Settings
-    opened: Callable[[Work], None]
     inside: Inside | None = None
     nested: bool = False
     lanes: deque[Job | Failed] = field(default_factory=deque)  #: That come before what the feed gives.
@@ -125,28 +130,31 @@ class Stream(Operator):
                 return Signal.PENDING
             if self.arrivals is None:
                 job = self._next()
+                if isinstance(job, Failed) and self.segment.forgiven is not None:
+                    self.settings.verdicts.ignore(job, self.segment.warns)
+                    continue
                 if not isinstance(job, Job):
                     return job
-                self.arrivals = Arrivals(job, self.settings.store)
+                self.arrivals = Arrivals(job, self.settings.store, self.settings.verdicts)
             got = self.arrivals.pop(limit)
-            if got is not None:
-                if self.arrivals.abandoned:
-                    self._abandon(self.arrivals.job.work.origin)
+            if got is None:
+                if self.arrivals.spent:
+                    self._finish()
+                else:
+                    self._compute(self.arrivals)
+                continue
+            if self.arrivals.abandoned:
+                self._abandon(self.arrivals.job.work.origin)
+            if not isinstance(got, Failed) or not got.ignored:
                 return got
-            if self.arrivals.spent:
-                self._finish()
-            else:
-                self._compute(self.arrivals)
+            self.settings.verdicts.ignore(got, self.segment.warns)
 
     def _next(self) -> Job | Signal | Failed:
         if self.lanes:
             return self.lanes.popleft()
         if self.ended:
             return Signal.END
-        job = self.feed.next()
-        if isinstance(job, Job):
-            self.opened(job.work)
-        return job
+        return self.feed.next()
 
     def _abandon(self, origin: int) -> None:
         """Nothing behind a damage is read, also where others had cut the file."""
@@ -167,19 +175,16 @@ class Stream(Operator):
         """The next piece. Where Ctrl-C came in between, the next call computes from the last piece on again."""
         to, job = self.settings, arrivals.job
         if self.pieces is None:
-            work = job.work.after(arrivals.watermark)
+            work = replace(job.work.after(arrivals.watermark), ruled=to.verdicts.rulings(job, to.store))
             payload = payload_of(to.store, job.inputs)
             watch = None if self.inside is None else self._watch(job, payload)
-            self.pieces = execute(self._segment(work), work, payload, to.seed, to.epoch, self.appetite, watch)
+            self.pieces = execute(self.segment, work, payload, to.seed, to.epoch, self.appetite, watch)
         pieces, self.pieces = self.pieces, None
-        arrivals.add(next(pieces))
+        arrivals.add(piece := next(pieces))
+        to.verdicts.computed += 0 if piece.block is None else piece.block.rows
         self.pieces = pieces
         if job.work.turns:
             self.ahead = min(MOST_AHEAD, 2 * self.ahead)
-
-    def _segment(self, work: Work) -> Segment:
-        """That of a unit of work."""
-        return self.segment
 
     def _watch(self, job: Job, payload: Payload | None) -> Watch:
         """From the positions of a job to names of elements that do not depend on how the work was divided."""
@@ -222,9 +227,7 @@ class Stream(Operator):
             if "error" in each:
                 self.lanes.append(Failed(from_data(each["error"])))
             else:
-                job = job_of(each, self.settings.store, find)
-                self.opened(job.work)
-                self.lanes.append(job)
+                self.lanes.append(job_of(each, self.settings.store, find))
 
 
 def _lane_state(lane: Job | Failed, keep: Keep) -> State:

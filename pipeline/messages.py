@@ -55,10 +55,10 @@ __all__ = [
     "WhatIs",
 ]
 
-VERSION = 2
+VERSION = 3
 
-#: Client generation, server incarnation, job, epoch: what a conversation about batches belongs to.
-Session: TypeAlias = "tuple[int, int, int, int]"
+#: Client generation, server incarnation, job, epoch, consumer: what a conversation about batches belongs to.
+Session: TypeAlias = "tuple[int, int, int, int, int]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,29 +107,40 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A pipeline to run. `key` is the client's own name for it, so that saying it twice makes one job."""
+    """A pipeline to run. `key` is the clients' own name for it, so that saying it twice makes one job.
+
+    All consumers of a job with a name say the same key, and must mean the same.
+    """
 
     key: str
     graph: bytes
     seed: int
     folder: str = ""  #: In which relative file names are looked up: the client's own.
+    name: str = ""  #: As people call the job; nothing where one iterator alone has it.
+    consumers: int = 1
+    even: str = "drop"  #: What becomes of a last round that is not full: "drop" or "pad".
+    again: bool = False  #: Whether a job of this name that has finished is to be run once more.
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """It is job number `job`."""
+    """It is job number `job`; `generation` is the newest life of any of its consumers."""
 
     key: str
     job: int
+    generation: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """I want epoch `epoch` of a job, from element `cursor`, or from after the last acknowledged one.
+    """I want epoch `epoch` of a job, from my element `cursor`, or from after the last acknowledged one.
 
-    Epoch -1 is the one that the job is in; a client that lost its memory asks for that.
+    An epoch below 0 is for who may have been there before: -1 - n means n, or the later one that it was in.
 
     `generation` grows with each life of the client; the newest is the one that is heard.
+
+    Of n consumers number i gets elements i, n + i, 2 n + i, ... of what the epoch has. Its cursors count its own,
+    a *round* each, from where the epoch begins.
     """
 
     incarnation: int  #: In which the job has this number.
@@ -137,6 +148,8 @@ class Open:
     generation: int
     epoch: int
     cursor: int | None = None
+    consumer: int = 0
+    token: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +185,12 @@ class Deliver:
     checksum: int  #: Of the identities of everything up to and with these, chained.
     error: dict[str, Any] | None = None
     slab: list[Any] | None = None  #: Where the block lies (see `slabs`), if it does not follow.
+    mask: bool = True  #: False for an element that fills up a last round: another consumer has it, too.
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The epoch has `total` elements, and this checksum; and what happened in it."""
+    """The epoch has `total` elements for this consumer, and this checksum; and what happened in it."""
 
     session: Session
     total: int
@@ -194,10 +208,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """I am done with this job."""
+    """I am done with this job. It ends when all of its consumers are."""
 
     job: int
     generation: int
+    consumer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +397,7 @@ class Program:
     job: int
     graph: bytes
     seed: int
+    roots: list[Any] | None = None  #: Folders that its files must lie in; None for anywhere.
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +412,8 @@ class Pieces:
     layout: list[Any] | None = None
     error: dict[str, Any] | None = None
     slab: list[Any] | None = None  #: Where the block lies (see `slabs`), if it does not follow.
+    left_out: int = 0  #: Elements that predicates left out; behind a block, a buffer says before which of its own.
+    ignored: bool = False  #: Whether an `ignore_errors` of the segment drops the failure.
 
 
 @dataclass(frozen=True, slots=True)

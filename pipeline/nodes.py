@@ -22,6 +22,7 @@ __all__ = [
     "Filter",
     "FlatMap",
     "Generator",
+    "IgnoreErrors",
     "Interleave",
     "Items",
     "Lines",
@@ -296,3 +297,13 @@ class Configured(Node):
     source: Node
     seed: int | None = None
     buffer_bytes: int | None = None
+    on_error: str | None = None  #: "raise", "skip", or the path of a file that tells what was skipped.
+    error_budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IgnoreErrors(Node):
+    """The elements that do not fail."""
+
+    source: Node
+    log_warning: bool = False

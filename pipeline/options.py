@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 __all__ = ["Options"]
@@ -15,3 +16,8 @@ class Options:
     seed: int | None = None
     #: Bytes that the window of each shuffle may take; one that would need more, by its first elements, is an error.
     buffer_bytes: int | None = None
+    #: What becomes of an element that fails: "raise" (unless said otherwise), "skip" leaves it out, and so does the
+    #: path of a file, to which each one that was left out is appended as a line of JSON (docs/errors.md).
+    on_error: str | os.PathLike[str] | None = None
+    #: How many elements of an epoch may be skipped, 1000 unless said otherwise; what fails beyond that raises.
+    error_budget: int | None = None

@@ -17,22 +17,26 @@ __all__ = ["block_from", "payload_buffers", "payload_from", "piece_buffers", "pi
 
 
 def piece_buffers(piece: Piece, work: Work) -> list[Any]:
-    """A piece's arrays: the block's buffer, the positions, and the identities unless the work tells them."""
+    """A piece's arrays: the block's buffer, the positions, the identities unless the work tells them, and the gaps."""
     if piece.block is None:
         return []
     buffers = [piece.block.buffer, piece.positions]
-    return buffers if work.origin else [*buffers, piece.identities]
+    if not work.origin:
+        buffers.append(piece.identities)
+    return [*buffers, piece.gaps] if piece.left_out else buffers
 
 
 def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
     """The piece that a worker sent; MalformedMessage where its parts do not fit one another."""
-    piece = Piece(message.first, message.next, last=message.last)
+    piece = Piece(message.first, message.next, last=message.last, left_out=message.left_out, ignored=message.ignored)
     if not 0 <= message.first <= message.next < 1 << 63:
         raise MalformedMessage(f"a piece from {message.first} to {message.next}")
+    if not 0 <= message.left_out <= message.next - message.first:
+        raise MalformedMessage(f"a piece of {message.next - message.first} positions, {message.left_out} left out")
     if message.error is not None:
         piece.error = from_data(message.error)
     elif message.layout is not None:
-        if len(buffers) != (2 if work.origin else 3):
+        if len(buffers) != (2 if work.origin else 3) + bool(message.left_out):
             raise MalformedMessage(f"a piece with {len(buffers)} buffers")
         piece.block = block_from(message.layout, buffers[0])
         piece.positions = _positions(buffers[1], piece)
@@ -40,7 +44,18 @@ def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
             piece.identities = identities(work.origin, work.offsets(piece.positions))
         else:
             piece.identities = _numbers(buffers[2], np.uint64, 2 * piece.block.rows).reshape(-1, 2)
+        if message.left_out:
+            piece.gaps = _gaps(buffers[-1], piece)
     return piece
+
+
+def _gaps(buffer: Any, piece: Piece) -> npt.NDArray[Any]:
+    """How many were left out before each element and behind the last: as many as the piece says."""
+    assert piece.block is not None, "there are gaps between elements"
+    found = _numbers(buffer, np.int64, piece.block.rows + 1)
+    if (found < 0).any() or (found > piece.left_out).any() or found.sum() != piece.left_out:
+        raise MalformedMessage(f"gaps that are none of a piece with {piece.left_out} elements left out")
+    return found
 
 
 def _positions(buffer: Any, piece: Piece) -> npt.NDArray[Any]:

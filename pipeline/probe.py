@@ -19,6 +19,7 @@ from .nodes import (
     Filter,
     FlatMap,
     Generator,
+    IgnoreErrors,
     Interleave,
     Lines,
     ListFiles,
@@ -39,6 +40,7 @@ from .nodes import (
 )
 from .spec import Shape, TensorSpec, spec_of, unify
 from .structure import Structure, flatten
+from .verdicts import policy_of
 
 __all__ = ["check_alike", "element_spec"]
 
@@ -52,8 +54,19 @@ def element_spec(node: Node, seed: int) -> Any:
     Raises:
         InvalidArgumentError: a function's results are asked for, and there is no element to see one.
     """
-    specs, structure = _specs(node, seed)
+    specs, structure = _specs(_lenient(node) if policy_of(node).skip else node, seed)
     return structure.pack(specs)
+
+
+def _lenient(node: Node) -> Node:
+    """A graph whose elements can be looked at also where the first ones fail."""
+    found = node.with_inputs(_lenient)
+    return IgnoreErrors(found) if _is_looked_at(found) else found
+
+
+def _is_looked_at(node: Node) -> bool:
+    """Whether only its elements tell their specs."""
+    return _specs.dispatch(type(node)) is _specs.dispatch(Node) or isinstance(node, Generator)
 
 
 def check_alike(one: Node, other: Node) -> None:
@@ -91,7 +104,7 @@ def _specs(node: Node, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 def _sampled(node: Node, seed: int) -> tuple[list[TensorSpec], Structure]:
     """The specs that cover the first elements."""
-    sample = [flatten(each) for each in islice(LocalIterator(node, seed, 0), SAMPLE)]
+    sample = [flatten(each) for each in islice(LocalIterator(node, seed, 0, tells=False), SAMPLE)]
     if not sample:
         raise InvalidArgumentError(
             "element_spec cannot be told: a function makes the elements, and there is none to see"
@@ -119,6 +132,11 @@ def _(
     node: Filter | Shuffle | Repeat | Take | Skip | Shard | Prefetch | Configured, seed: int
 ) -> tuple[list[TensorSpec], Structure]:
     return _specs(node.source, seed)
+
+
+@_specs.register
+def _(node: IgnoreErrors, seed: int) -> tuple[list[TensorSpec], Structure]:
+    return _sampled(node, seed) if _is_looked_at(node.source) else _specs(node.source, seed)
 
 
 @_specs.register

@@ -19,6 +19,7 @@ from .nodes import (
     Filter,
     FlatMap,
     Generator,
+    IgnoreErrors,
     Interleave,
     Lines,
     Map,
@@ -30,6 +31,7 @@ from .nodes import (
 from .ownership import own
 from .place import Path, Place, node_at
 from .readers import Chunk
+from .ruling import ruled
 from .seeds import generators
 from .store import Identities
 from .structure import Structure, flatten, restack
@@ -64,6 +66,8 @@ class Segment:
     input: Node | None  #: What feeds it: file names for a reader, any operator where elements are handed along.
     steps: tuple[Step, ...]
     rows: Countable | None = None  #: Of a leaf in memory, which of its rows.
+    forgiven: int | None = None  #: What fails before so many of its steps are done is ignored, where something is.
+    warns: bool = False  #: Whether that is to be said.
 
     @property
     def flat(self) -> bool:
@@ -85,29 +89,38 @@ def segment_at(node: Node, branch: Path = ()) -> Segment:
     steps: list[Step] = []
     here, last = Place(branch=branch), node
     path = here.path(node)
+    behind: int | None = None  # steps behind the last operator that ignores errors
+    warns = False
     while (rows := countable(node)) is None and _is_step(node):
-        if not isinstance(node, Configured | Prefetch):
+        if isinstance(node, IgnoreErrors):
+            behind = len(steps) if behind is None else behind
+            warns = warns or node.log_warning
+        elif not isinstance(node, Configured | Prefetch):
             steps.append(_step(node, here.path(node)))
         node = node.source
     if rows is not None and rows.items is not None:
         steps.append(_step(rows.items, here.path(rows.items)))
     steps.reverse()
-    if rows is not None:
-        return Segment(path, rows.leaf, None, tuple(steps), rows)
+    leaf, source = _start(node, last) if rows is None else (rows.leaf, None)
+    return Segment(path, leaf, source, tuple(steps), rows, None if behind is None else len(steps) - behind, warns)
+
+
+def _start(node: Node, last: Node) -> tuple[Node | None, Node | None]:
+    """The leaf of a segment whose steps end at a node, and what feeds it."""
     if isinstance(node, Records | Lines):
-        return Segment(path, node, node.filenames, tuple(steps))
+        return node, node.filenames
     if isinstance(node, Generator):
-        return Segment(path, node, None, tuple(steps))
+        return node, None
     if isinstance(node, FlatMap | Unbatch) or (isinstance(node, Interleave) and node is last):
-        return Segment(path, node, node.source, tuple(steps))
-    return Segment(path, None, node, tuple(steps))
+        return node, node.source
+    return None, node
 
 
-def _is_step(node: Node) -> TypeGuard[Map | Filter | Configured | Prefetch | Enumerate]:
+def _is_step(node: Node) -> TypeGuard[Map | Filter | Configured | IgnoreErrors | Prefetch | Enumerate]:
     """Whether what a node does depends on one element alone. A number does where the leaf says which it is."""
     if isinstance(node, Enumerate):
         return one_for_one(node.source)
-    return isinstance(node, Map | Filter | Configured | Prefetch)
+    return isinstance(node, Map | Filter | Configured | IgnoreErrors | Prefetch)
 
 
 def _step(node: Map | Filter | Enumerate, path: Path) -> Step:
@@ -142,10 +155,10 @@ def run_steps(
     `appetite` may be changed between pieces. What fails is a piece of its own, and the next goes on behind it.
     """
     run = _Run(segment, work, seed, epoch, appetite, watch)
-    position = work.start
-    for chunk in chunks:
+    position, ignored = work.start, segment.forgiven is not None
+    for chunk in ruled(chunks, work) if work.ruled else chunks:
         if chunk.error is not None:
-            yield Piece(position, chunk.next, error=chunk.error)
+            yield Piece(position, chunk.next, error=chunk.error, ignored=ignored)
         elif not len(chunk.offsets):
             yield Piece(position, chunk.next)
         elif segment.steps or work.poison:
@@ -167,6 +180,7 @@ class _Run:
     calls: list[tuple[Step, Callable[[int, int], np.random.Generator]]] = field(init=False)
     poison: dict[int, Poison] = field(init=False)
     chunk: Chunk = field(init=False)  #: That at hand.
+    step: int = 0  #: How many of the functions have seen the element at hand.
 
     def __post_init__(self) -> None:
         self.poison = {each.position: each for each in self.work.poison}
@@ -176,8 +190,12 @@ class _Run:
         """A chunk that no function looks at."""
         if error := too_large(chunk.block.nbytes):  # a chunk of so many bytes is one element
             self.chunk = chunk
-            return Piece(first, chunk.next, error=self._place(error, 0, "reading"))
+            return Piece(first, chunk.next, error=self._place(error, 0, "reading"), ignored=self._is_ignored())
         return Piece(first, chunk.next, chunk.block, self._identities(chunk), chunk.offsets)
+
+    def _is_ignored(self) -> bool:
+        """Whether what fails here is dropped further on."""
+        return self.segment.forgiven is not None and self.step <= self.segment.forgiven
 
     def _place(self, error: HeadraceError, row: int, operator: str) -> HeadraceError:
         return place(error, operator, self._name(row))
@@ -206,10 +224,12 @@ class _Run:
                 found = self._element(value, row, at, who[row])
             except HeadraceError as error:
                 yield from collected.piece(at)
-                yield Piece(at, end, error=error)
+                yield Piece(at, end, error=error, ignored=self._is_ignored())
                 collected = _Collected(end, who, self.appetite)
                 continue
-            if found is not None and not collected.add(found, row, at):
+            if found is None:
+                collected.left_out += 1
+            elif not collected.add(found, row, at):
                 yield from collected.piece(at)
                 collected = _Collected(at, who, self.appetite)
                 collected.add(found, row, at)
@@ -220,12 +240,14 @@ class _Run:
 
     def _element(self, value: Any, row: int, at: int, who: Any) -> _Flat | None:
         """One element's components, which nobody else holds, and structure; None where a predicate leaves it out."""
+        self.step = 0
         if self.watch is not None:
             self.watch(at)
         if at in self.poison:
             raise PoisonError(self._name(row), self.poison[at].strikes, self.poison[at].cause)
         flat: _Flat | None = None
         for step, generator in self.calls:
+            self.step += 1
             if flat is not None:
                 value, flat = flat[1].pack(flat[0]), None
             try:
@@ -261,6 +283,8 @@ class _Collected:
         self.builder = BlockBuilder(appetite.allocate)
         self.rows: list[int] = []
         self.at: list[int] = []
+        self.gaps: list[int] = []
+        self.left_out = 0  #: Since the last element that was kept.
         self.since = time.monotonic()
 
     def add(self, found: _Flat, row: int, at: int) -> bool:
@@ -268,6 +292,8 @@ class _Collected:
             return False
         self.rows.append(row)
         self.at.append(at)
+        self.gaps.append(self.left_out)
+        self.left_out = 0
         return True
 
     def full(self) -> bool:
@@ -279,9 +305,12 @@ class _Collected:
     def piece(self, end: int) -> Iterator[Piece]:
         if self.rows:
             block = self.builder.build()
-            yield Piece(self.first, end, block, self.who[self.rows], np.array(self.at, np.int64))
+            piece = Piece(self.first, end, block, self.who[self.rows], np.array(self.at, np.int64))
+            if left_out := sum(self.gaps) + self.left_out:
+                piece.left_out, piece.gaps = left_out, np.array([*self.gaps, self.left_out], np.int64)
+            yield piece
         elif end > self.first:
-            yield Piece(self.first, end)
+            yield Piece(self.first, end, left_out=self.left_out)
 
 
 def _truth(result: Any, function: UserFunction) -> bool:

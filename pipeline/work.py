@@ -17,7 +17,8 @@ import numpy.typing as npt
 from .blocks import Block
 from .columns import Allocate
 from .errors import HeadraceError, ResourceExhaustedError
-from .store import Identities
+from .limits import Limits, limits
+from .lineage import Identities
 from .views import View, positions_of, rows_of
 
 __all__ = [
@@ -34,8 +35,8 @@ __all__ = [
 ]
 
 
-#: What one element may take, a batch too: it must fit a message.
-ELEMENT_BYTES = 256 << 20
+#: What one element may take, a batch too, where nobody set another limit: it must fit a message.
+ELEMENT_BYTES = Limits().element_bytes
 
 #: A position behind any content. A piece that ends here says that the rest of its file cannot be read.
 BEHIND = 1 << 62
@@ -64,10 +65,15 @@ class Work:
     paths: tuple[tuple[int, str], ...] = ()  #: Of elements handed along, the file of each origin, to name in errors.
     view: View = ()  #: Which row of the leaf stands at each position, where that is not the position itself.
     turns: bool = False  #: Consumed in turn with others like it, so that none of them should be far ahead.
+    ruled: tuple[tuple[int, int], ...] = ()  #: From position to position, what is not to be computed, but fails.
 
     def after(self, position: int) -> Work:
         """The rest of it, from a position on."""
         return replace(self, start=position)
+
+    def whole(self) -> Work:
+        """All of the input that it is a part of: by what elements of its origin are made again."""
+        return Work(self.segment, self.origin, 0, None, self.path, view=self.view)
 
     def offsets(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Of the elements at these positions; not for work on elements that are handed along."""
@@ -90,16 +96,17 @@ class Work:
         only = None if self.only is None else list(self.only)
         poison = [[each.position, each.strikes, each.cause] for each in self.poison]
         where = [list(self.segment), self.origin, self.start, self.stop, self.path]
-        return [*where, only, poison, self.paths, self.view, self.turns]
+        return [*where, only, poison, self.paths, self.view, self.turns, self.ruled]
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Work:
         """Back from `to_data`."""
-        segment, origin, start, stop, path, only, poison, paths, view, turns = data
+        segment, origin, start, stop, path, only, poison, paths, view, turns, ruled = data
         positions = None if only is None else tuple(only)
         named = tuple((origin, path) for origin, path in paths)
         poisoned, stages = tuple(Poison(*each) for each in poison), tuple(map(tuple, view))
-        return cls(tuple(segment), origin, start, stop, path, positions, poisoned, named, stages, turns)
+        failing = tuple((first, end) for first, end in ruled)
+        return cls(tuple(segment), origin, start, stop, path, positions, poisoned, named, stages, turns, failing)
 
 
 @dataclass(slots=True, eq=False)
@@ -113,6 +120,9 @@ class Piece:
     positions: npt.NDArray[np.int64] | None = None  #: At which each element begins in the input.
     error: HeadraceError | None = None
     last: bool = False  #: Whether the input ends at `next`.
+    left_out: int = 0  #: How many elements predicates left out,
+    gaps: npt.NDArray[np.int64] | None = None  #: and how many directly before each that came, and behind the last.
+    ignored: bool = False  #: Whether the failure is dropped by the segment itself.
 
     @property
     def nbytes(self) -> int:
@@ -153,9 +163,10 @@ def size_of(component: Any) -> int:
 
 def too_large(nbytes: int) -> ResourceExhaustedError | None:
     """The error for an element, or a batch, of so many bytes, if that is too much."""
-    if nbytes <= ELEMENT_BYTES:
+    most = limits().element_bytes
+    if nbytes <= most:
         return None
     return ResourceExhaustedError(
-        f"an element takes {nbytes / 2**20:,.0f} MiB, and {ELEMENT_BYTES >> 20} MiB are the most for one element or "
+        f"an element takes {nbytes / 2**20:,.0f} MiB, and {most / 2**20:,.0f} MiB are the most for one element or "
         "batch: make it smaller in a map before, or use a smaller batch_size"
     )

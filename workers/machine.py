@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ..pipeline.errors import to_data
@@ -239,7 +239,8 @@ class WorkerSession:
         layout = piece.block.layout.to_data() if piece.block is not None else None
         error = to_data(piece.error) if piece.error is not None else None
         lease = held.lease
-        return Say(Pieces(lease.split, lease.attempt, piece.first, piece.next, piece.last, layout, error), piece)
+        told = Pieces(lease.split, lease.attempt, piece.first, piece.next, piece.last, layout, error)
+        return Say(replace(told, left_out=piece.left_out, ignored=piece.ignored), piece)
 
     def _tick(self) -> Iterator[Action]:
         if self.incarnation is None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..client.summary import Summary
+from ..pipeline.summary import Summary
 from .photos import Photograph
 from .training import Score
 

@@ -97,7 +97,7 @@ class ZipOperator(Operator):
             return self.store.join(self.nest, parts)
         for part in parts:
             self.store.release(part)
-        return Failed(error)
+        return Failed(error, operator="zip")
 
     def _too_large(self, count: int) -> HeadraceError | None:
         return too_large(sum(self.store.nbytes_of(each[:count]) for each in self.waiting))

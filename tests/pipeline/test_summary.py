@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from headrace.client.summary import Summary
+from headrace.pipeline.summary import Summary
 
 
 class Pair(NamedTuple):

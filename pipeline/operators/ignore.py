@@ -1,0 +1,23 @@
+"""Ignoring: failures of an operator are left out where the user says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..verdicts import Verdicts
+from .protocol import Failed, Pulled, Unary
+
+__all__ = ["IgnoreErrorsOperator"]
+
+
+@dataclass(slots=True)
+class IgnoreErrorsOperator(Unary):
+    """The elements of its input that do not fail."""
+
+    verdicts: Verdicts
+    log_warning: bool
+
+    def pull(self, limit: int) -> Pulled:
+        while isinstance(got := self.source.pull(limit), Failed):
+            self.verdicts.ignore(got, self.log_warning)
+        return got

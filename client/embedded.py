@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ..pipeline.errors import InvalidArgumentError, ServiceError
+from ..pipeline.limits import Limits, limits, to_text
 from ..pipeline.sockets import address_in, make_run_directory
 from .service import Service
 
@@ -64,6 +65,7 @@ def serve(
     options = {"workers": workers, "lease-s": lease_s, "heartbeat-s": min(1.0, lease_s / 4)}
     options |= {"budget-bytes": budget_bytes, "split-bytes": split_bytes}
     switches = [] if slabs else ["--no-slabs"]
+    switches += [f"--limits={to_text(limits())}"] if limits() != Limits() else []
     process = Process(folder, [*(f"--{name}={value}" for name, value in options.items()), *switches])
     try:
         process.await_ready()

@@ -9,10 +9,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
+from .pipeline import limits as taking
 from .pipeline.errors import InvalidArgumentError, NotFoundError
-from .values import PAGE, address, addresses, count, duration, page, path, size, switch
+from .pipeline.limits import FORMATS
+from .values import PAGE, address, addresses, count, duration, folders, formats, modules, page, path, size, switch
 
 __all__ = ["Config", "Limits", "Metrics", "Security", "Server", "Worker", "load", "schema"]
+
+_USUAL = taking.Limits()
+#: No configuration is longer, in bytes.
+_LONGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +32,51 @@ class Server:
     grace: Annotated[float, duration(0.0, 86400.0)] = 8.0
     idle: Annotated[float, duration(1.0)] = 300.0
     slabs: Annotated[bool, switch] = True
+    roots: Annotated[tuple[Path, ...], folders] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much memory, how much work at a time, how much patience."""
+    """How much memory, how much work at a time, how much patience; the most that is taken from peers and files."""
 
     budget: Annotated[int, size(1 << 20)] = 256 << 20
     split: Annotated[int, size(1 << 10)] = 8 << 20
     lease: Annotated[float, duration(0.1, 86400.0)] = 30.0
     heartbeat: Annotated[float, duration(0.01, 3600.0)] = 1.0
+    forget: Annotated[float, duration(1.0)] = 7 * 86400.0
+    message: Annotated[int, size(1 << 16)] = _USUAL.message_bytes
+    frame: Annotated[int, size(1 << 21)] = _USUAL.frame_bytes
+    frames: Annotated[int, count(8, 1024)] = _USUAL.frames
+    depth: Annotated[int, count(16, 1000)] = _USUAL.depth
+    items: Annotated[int, count(1000, 1 << 30)] = _USUAL.items
+    name: Annotated[int, count(64, 255)] = _USUAL.name_bytes
+    error: Annotated[int, size(256)] = _USUAL.error_bytes
+    element: Annotated[int, size(1)] = _USUAL.element_bytes
+    content: Annotated[int, size(1)] = _USUAL.content_bytes
+    ratio: Annotated[int, count(1, 1 << 30)] = _USUAL.content_ratio
+    pixels: Annotated[int, count(1, 1 << 40)] = _USUAL.image_pixels
+    formats: Annotated[tuple[str, ...], formats] = FORMATS
+    graph: Annotated[int, size(1)] = _USUAL.graph_bytes
+    uploads: Annotated[int, size(1)] = _USUAL.upload_bytes
+
+    def taken(self) -> taking.Limits:
+        """The part of them that each process has in force; ValueError where they cannot hold together."""
+        return taking.Limits(
+            message_bytes=self.message,
+            frame_bytes=self.frame,
+            frames=self.frames,
+            depth=self.depth,
+            items=self.items,
+            name_bytes=self.name,
+            error_bytes=self.error,
+            element_bytes=self.element,
+            content_bytes=self.content,
+            content_ratio=self.ratio,
+            image_pixels=self.pixels,
+            image_formats=self.formats,
+            graph_bytes=self.graph,
+            upload_bytes=self.uploads,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +85,8 @@ class Security:
 
     keys: Annotated[Path | None, path] = None
     insecure: Annotated[bool, switch] = False
+    allow_code: Annotated[bool, switch] = True
+    modules: Annotated[tuple[str, ...], modules] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +151,13 @@ class Config:
                 f"{where}: limits.heartbeat is {heartbeat:g} s and limits.lease {lease:g} s: a worker has to be heard "
                 "at least twice in a lease; make the heartbeat shorter or the lease longer"
             )
+        try:
+            self.limits.taken()
+        except ValueError:
+            raise InvalidArgumentError(
+                f"{where}: limits.element is {self.limits.element:,} bytes and limits.frame {self.limits.frame:,}: a "
+                "frame has to hold an element and 1 MiB; make the element smaller or the frame larger"
+            ) from None
         if self.limits.split > self.limits.budget:
             raise InvalidArgumentError(
                 f"{where}: limits.split is {self.limits.split:,} bytes and limits.budget {self.limits.budget:,}: "
@@ -139,10 +189,15 @@ def load(file: Path) -> Config:
             fit. The message names file and key.
     """
     try:
-        said = tomllib.loads(file.read_text("utf-8"))
+        with file.open("rb") as opened:
+            data = opened.read(_LONGEST + 1)
     except OSError as error:
         raise NotFoundError(str(file), f"the configuration cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    if len(data) > _LONGEST:
+        raise InvalidArgumentError(f"{file}: this is no configuration: it is longer than {_LONGEST:,} bytes")
+    try:
+        said = tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # tomllib's own are ValueErrors, and so are numbers without end
         raise InvalidArgumentError(f"{file}: this is no TOML: {error}") from error
     config, known = Config(), schema()
     for section, keys in said.items():

@@ -22,6 +22,7 @@ from .broker.run import Limits
 from .depot import Depot
 from .events import Dead, End, Ending, Examine, Finish, From, Gone, Journal, Look, Report, Said, Seen, Tick, To, Trouble
 from .facts import Fact, Memory
+from .gate import Rules
 from .journal import Journal as DiskJournal
 from .peers import Door, Peers, open_doors
 from .pipeline.blobs import Blobs
@@ -34,6 +35,7 @@ from .pipeline.sockets import own
 from .scanning import look
 from .server import Server
 from .status import status_of
+from .users import roots_by
 from .workers.launcher import Launcher
 from .workers.output import print_named, show
 
@@ -71,6 +73,10 @@ class DaemonConfig:
     split_bytes: int = 8 << 20  #: About how much of a file makes one split.
     grace_s: float = 8.0  #: For epochs that run when the server is asked to end.
     idle_s: float = 300.0  #: What a client that is gone for so long held in memory is given back; it can still return.
+    forget_s: float = 7 * 86400.0  #: A job whose client did not come back for so long is closed.
+    roots: tuple[str, ...] = ()  #: Folders that pipelines may read; with none, any that who asks could read anyway.
+    allow_code: bool = True  #: Whether keys with the role submit may send functions.
+    modules: tuple[str, ...] = ()  #: Whose functions every client may name.
 
 
 @dataclass(slots=True)
@@ -140,7 +146,7 @@ class Daemon:
             if answer is not None:
                 self._send(heard.peer, *answer)
             else:
-                self._do(From(heard.peer, heard.message, heard.buffers))
+                self._do(From(heard.peer, heard.message, heard.buffers, heard.admin))
 
     def _look_around(self) -> None:
         """Memory, deaths, what workers print, scans, time."""
@@ -183,7 +189,8 @@ class Daemon:
                         self.journal.commit()
                     self._send(peer, message, buffers)
                 case Look(scan):
-                    self.scans.append(self.scanner.submit(look, scan, self.config.split_bytes))
+                    roots = self.server.roots_in(scan.job)
+                    self.scans.append(self.scanner.submit(look, scan, self.config.split_bytes, roots))
                 case End(peer, reason):
                     show(f"headrace: {peer} is ended: {reason}")
                     self.launcher.kill(peer)
@@ -273,7 +280,8 @@ def run(config: DaemonConfig) -> None:
     warm_up()
     context = zmq.Context()
     own(config.folder)
-    doors, listen = open_doors(context, config.folder, config.listen, config.keys, config.insecure)
+    rules = Rules(config.allow_code, config.modules)
+    doors, listen = open_doors(context, config.folder, config.listen, config.keys, config.insecure, rules)
     page = open_page(config.metrics)
     blobs = (config.state or config.folder) / "blobs"
     blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -293,7 +301,8 @@ def run(config: DaemonConfig) -> None:
     slabs = ServerMemory(
         PLACED_EACH * config.budget_bytes, max(CLIENT_BYTES, config.budget_bytes), enabled=config.slabs
     )
-    server.broker.allocate = slabs.allocate
+    server.broker.allocate, server.broker.forget_s = slabs.allocate, config.forget_s
+    server.roots_of = roots_by(config.roots, next((door.gate.authorized for door in doors if door.gate), None))
     depot = Depot(Blobs(blobs))
     if config.state is not None:
         depot.sweep(entry.graph for entry in server.broker.book.jobs.values())

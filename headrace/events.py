@@ -38,6 +38,7 @@ class From:
     peer: str
     message: Message
     buffers: Sequence[Any] = ()
+    admin: bool = False  #: Whether it may end what is others'.
 
 
 @dataclass(frozen=True, slots=True)

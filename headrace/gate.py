@@ -6,8 +6,8 @@ each later message's user by the `User-Id` that libzmq ties to the connection, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import zmq
@@ -21,7 +21,7 @@ from .pipeline.keys import DOMAIN, ROLES
 from .pipeline.messages import Hello, Message, Register
 from .pipeline.nodes import Node
 
-__all__ = ["Gate", "User", "allowed"]
+__all__ = ["ALL", "Gate", "Rules", "User", "allowed"]
 
 ADDRESS = "inproc://zeromq.zap.01"
 VERSION = b"1.0"
@@ -42,7 +42,7 @@ MAY: dict[str, frozenset[str]] = {
     "Upload": _TRAINER,
     "Open": _TRAINER,
     "Next": _TRAINER,
-    "Close": _TRAINER,
+    "Close": _TRAINER | {"admin"},
     "Fetch": _WORKER,
     "WhatIs": _WORKER,
     "Pieces": _WORKER,
@@ -56,11 +56,27 @@ MAY: dict[str, frozenset[str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which functions come in over TCP."""
+
+    code: bool = True  #: Whether keys with the role submit may send theirs.
+    modules: tuple[str, ...] = ()  #: Functions in these, and in what is in them, may be named by every client.
+
+    def names(self, function: UserFunction) -> bool:
+        """Whether a function is one that everyone may name."""
+        module = function.named.partition(":")[0]
+        return any(module == each or module.startswith(f"{each}.") for each in self.modules) if module else False
+
+
+ALL = Rules()
+
+
 class Gate:
     """Lets in whom the list of keys names, over all sockets of a context that are locked with the server's key."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], authorized: Authorized) -> None:
-        self.authorized = authorized
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], authorized: Authorized, rules: Rules = ALL) -> None:
+        self.authorized, self.rules = authorized, rules
         self.socket = context.socket(zmq.ROUTER)  #: To be polled; `answer` when it is readable.
         self.socket.linger = 0
         self.socket.bind(ADDRESS)
@@ -106,14 +122,14 @@ class Gate:
 
     def allowed(self, user: User, message: Message) -> str | None:
         """Why a user may not say this; None when it may."""
-        return allowed(user, message)
+        return allowed(user, message, self.rules)
 
     def close(self) -> None:
         """Let nobody in any more."""
         self.socket.close()
 
 
-def allowed(user: User, message: Message) -> str | None:
+def allowed(user: User, message: Message, rules: Rules = ALL) -> str | None:
     """Why a user may not say this; None when it may.
 
     >>> from headrace.pipeline.messages import Stop
@@ -125,34 +141,54 @@ def allowed(user: User, message: Message) -> str | None:
         return f"{type(message).__name__} is for the server to say"
     if isinstance(message, Hello) and message.role in ("worker", "launcher"):
         needed = _WORKER
-    if isinstance(message, Register) and "submit" not in user.roles and _ships_code(message):
-        needed = _CODE
-    if user.roles & needed:
+    if not user.roles & needed:
+        return _lacks(user, _title(message), needed)
+    if not isinstance(message, Register) or ("submit" in user.roles and rules.code):
         return None
-    what = "a pipeline with functions" if needed is _CODE else _title(message)
+    code = _code_in(message, rules)
+    if code is not None and "submit" not in user.roles:
+        return _lacks(user, "a pipeline with functions", _CODE) + _or_named(code, rules)
+    return None if code is None else _no_code(code, rules)
+
+
+def _lacks(user: User, what: str, needed: frozenset[str]) -> str:
     return (
         f"the key {user.name!r} has the role {_listed(user.roles)}, and {what} needs {_listed(needed)}: "
         "change its line in the server's authorized_keys"
     )
 
 
-def _ships_code(message: Register) -> bool:
-    """Whether a pipeline has functions, by the decoder that the workers use."""
+def _or_named(function: str, rules: Rules) -> str:
+    """The other way, where there is one."""
+    if not rules.modules:
+        return ""
+    return f", or let {function} be the text MODULE:FUNCTION, of {' or '.join(rules.modules)} (security.modules)"
+
+
+def _no_code(function: str, rules: Rules) -> str:
+    told = f"this server takes no functions over TCP (security.allow_code is false), and {function} is one"
+    return told + (_or_named(function, rules) or ": leave it out")
+
+
+def _code_in(message: Register, rules: Rules) -> str | None:
+    """The first function of a pipeline that not everyone may name, by the decoder that the workers use."""
     try:
-        return _holds_function(decode_outline(message.graph))
+        found = (each for each in _functions(decode_outline(message.graph)) if not rules.names(each))
+        return next((each.named or each.name for each in found), None)
     except HeadraceError:
-        return False  # what is no graph is refused where it is taken apart, which says why
+        return None  # what is no graph is refused where it is taken apart, which says why
 
 
-def _holds_function(value: Any) -> bool:
+def _functions(value: Any) -> Iterator[UserFunction]:
     match value:
         case UserFunction():
-            return True
+            yield value
         case tuple():
-            return any(map(_holds_function, value))
+            for each in value:
+                yield from _functions(each)
         case Node():
-            return any(_holds_function(getattr(value, each.name)) for each in fields(value))
-    return False
+            for f in fields(value):
+                yield from _functions(getattr(value, f.name))
 
 
 def _title(message: Message) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import zmq
 
-from .gate import Gate, User
+from .gate import ALL, Gate, Rules, User
 from .pipeline.authorized import Authorized
 from .pipeline.errors import ProtocolError, ServiceError, to_data
 from .pipeline.frames import from_frames, to_frames
@@ -19,6 +19,7 @@ from .pipeline.messages import Message, Refused
 from .pipeline.sharing import ServerMemory
 from .pipeline.sockets import address_in, bind, open_socket, send
 from .porch import Porch, allow_descriptors
+from .users import peer_name
 
 __all__ = ["Door", "Heard", "Peers", "open_doors"]
 
@@ -66,6 +67,7 @@ class Heard:
     peer: str
     message: Message
     buffers: Sequence[Any]
+    admin: bool = True  #: Whether it may end what is others'.
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class Peers:
             self._turn_out(door, identity)
             return None
         name = identity.decode("utf-8", "replace")
-        peer = name if user is None else f"{user.name}/{name}"
+        peer = peer_name(None if user is None else user.name, name)
         self._remember(peer, door.socket, identity)
         try:
             message, came = from_frames([frame.buffer for frame in frames[1:]])
@@ -107,7 +109,7 @@ class Peers:
         heard, buffers, answers = self.memory.received(peer, message, came)
         for answer in answers:
             self.send(peer, answer)
-        return None if heard is None else Heard(peer, heard, buffers)
+        return None if heard is None else Heard(peer, heard, buffers, user is None or "admin" in user.roles)
 
     def _turn_out(self, door: Door, identity: bytes) -> None:
         """Tell a peer that its key was taken from the list while it was connected."""
@@ -144,7 +146,12 @@ class Peers:
 
 
 def open_doors(
-    context: zmq.Context[zmq.Socket[bytes]], folder: Path, listen: Sequence[str], keys: Path | None, insecure: bool
+    context: zmq.Context[zmq.Socket[bytes]],
+    folder: Path,
+    listen: Sequence[str],
+    keys: Path | None,
+    insecure: bool,
+    rules: Rules = ALL,
 ) -> tuple[list[Door], list[str]]:
     """The socket in the run directory and, where TCP addresses are given, one for them; and where they listen.
 
@@ -156,7 +163,7 @@ def open_doors(
     doors, found = [Door(plain)], [bind(plain, address_in(folder))]
     if listen:
         # Gate and porch are there before anyone can knock.
-        gate = Gate(context, Authorized(keys / AUTHORIZED)) if keys is not None else None
+        gate = Gate(context, Authorized(keys / AUTHORIZED), rules) if keys is not None else None
         lock = read_server_key(keys) if keys is not None else None
         socket = open_socket(context, zmq.ROUTER, lock=lock)
         doors.append(Door(socket, gate, Porch(socket)))

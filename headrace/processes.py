@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 __all__ = ["start"]
 
@@ -23,10 +24,10 @@ def _worker(arguments: Sequence[str]) -> None:
     parser.add_argument("--launcher", default="", help="name of its launcher, unless that is the server")
     parser.add_argument("--key", type=Path, help="key file of the connection")
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe that closes when its starter ends")
-    given = parser.parse_args(arguments)
+    given = _parsed(parser, arguments)
     from .workers.service import WorkerConfig, run
 
-    run(WorkerConfig(**vars(given)))
+    run(WorkerConfig(**given))
 
 
 def _server(arguments: Sequence[str]) -> None:
@@ -36,6 +37,9 @@ def _server(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=2, help="worker processes to keep running")
     parser.add_argument("--listen", action="append", default=[], help="TCP address, beside the run directory's socket")
     parser.add_argument("--keys", type=Path, help="folder of server.key and authorized_keys")
+    parser.add_argument("--root", action="append", default=[], dest="roots", help="folder that pipelines may read")
+    parser.add_argument("--no-code", action="store_false", dest="allow_code", help="take no functions over TCP")
+    parser.add_argument("--module", action="append", default=[], dest="modules", help="whose functions may be named")
     parser.add_argument("--no-slabs", dest="slabs", action="store_false", help="share no memory with peers")
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe that closes when its starter ends")
     parser.add_argument("--ready", type=int, help="descriptor that is told the address when clients can come")
@@ -45,7 +49,19 @@ def _server(arguments: Sequence[str]) -> None:
     parser.add_argument("--split-bytes", type=int, default=8 << 20, help="of a file that make one split")
     parser.add_argument("--idle-s", type=float, default=300.0, help="to hold memory for a client that is gone")
     parser.add_argument("--grace-s", type=float, default=0.0, help="for running epochs, when asked to end")
-    given = vars(parser.parse_args(arguments))
+    given = _parsed(parser, arguments)
     from .daemon import DaemonConfig, run
 
-    run(DaemonConfig(**given | {"listen": tuple(given["listen"])}))
+    lists = {name: tuple(given[name]) for name in ("listen", "roots", "modules")}
+    run(DaemonConfig(**given | lists))
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
+    """The arguments of either, whose limits are put in force before anything is taken from anyone."""
+    parser.add_argument("--limits", help="limits that differ from the defaults, as JSON")
+    given = vars(parser.parse_args(arguments))
+    from .pipeline.limits import enforce, from_text
+
+    if (text := given.pop("limits")) is not None:
+        enforce(from_text(text))
+    return given

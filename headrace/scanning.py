@@ -7,13 +7,20 @@ from pathlib import Path
 from .pipeline.errors import HeadraceError
 from .pipeline.orders import Scan, Scanned
 from .pipeline.records import scan_records
+from .pipeline.roots import ANYWHERE, Roots
 
 __all__ = ["look"]
 
 
-def look(scan: Scan, every: int) -> Scanned:
-    """Where a file can be cut into splits of about `every` bytes. What cannot be read is left to its reader to tell."""
+def look(scan: Scan, every: int, roots: Roots = ANYWHERE) -> Scanned:
+    """Where a file can be cut into splits of about `every` bytes. What cannot be read is left to its reader to tell.
+
+    So is what must not be read, and what is no regular file: to open a pipe could take for ever.
+    """
     try:
+        roots.check(scan.path)
+        if not Path(scan.path).is_file():
+            return Scanned(scan.job, scan.path, (0, None))
         if scan.kind == "records":
             found = scan_records(scan.path, every)
             bounds: tuple[int | None, ...] = (*found[:-1], None) if len(found) > 1 else (0, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .broker import machine as broker_machine
@@ -41,6 +41,7 @@ from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, to_d
 from .pipeline.messages import (
     AskStatus,
     Bye,
+    Close,
     Heartbeat,
     Hello,
     Inspect,
@@ -54,6 +55,7 @@ from .pipeline.messages import (
     Program,
     Refused,
     Register,
+    Registered,
     Revoke,
     Stale,
     Stop,
@@ -65,12 +67,16 @@ from .pipeline.messages import (
 from .pipeline.nodes import Node
 from .pipeline.orders import Granted, Order, Release, Scan, Scanned, Want, Withdrawn
 from .pipeline.pieces import payload_buffers
+from .pipeline.roots import Roots
+from .users import RootsOf, everywhere, own_key, refusal, their_key, user_of
 
 __all__ = ["Server"]
 
 
 #: Of what workers print a client is sent so many characters until it says something itself.
 PRINTED_MOST = 256 << 10
+#: What a worker prints is of a job, too, whose lease it held so many seconds ago: its last word comes by another way.
+LATELY_S = 2.0
 MORE = "(more than is shown here: see the output of the server, or of the `headrace worker` that runs it)"
 
 
@@ -96,6 +102,8 @@ class Server:
     orders: deque[Order] = field(default_factory=deque)
     trouble: str | None = None
     ending: float | None = None  #: The grace in seconds, once the server is to end.
+    roots_of: RootsOf = everywhere  #: What each user's jobs may read.
+    lately: dict[str, dict[int, float]] = field(default_factory=dict)  #: When each worker last held a lease of a job.
 
     @classmethod
     def new(
@@ -132,8 +140,11 @@ class Server:
 
     def _react(self, event: Event) -> Iterator[Action]:
         match event:
-            case From(peer, message, buffers):
-                yield from self._hear(peer, message, buffers)
+            case From(peer, message, buffers, admin):
+                if (error := self._not_theirs(peer, message, admin)) is not None:
+                    yield To(peer, Refused(to_data(error)))
+                else:
+                    yield from self._hear(peer, message, buffers)
             case Dead(peer, executing, cause):
                 self.met.pop(peer, None)
                 yield from self._coordinate(Died(peer, Executing(*executing) if executing else None, cause))
@@ -146,13 +157,14 @@ class Server:
             case Trouble(reason):
                 self.trouble = reason
             case Said(worker, text):
-                yield from self._show(Printed(worker, text))
+                yield from self._show(worker, text)
             case Ending(grace_s):
                 self.ending = grace_s
                 yield from self._tell_clients(Stopping(grace_s))
             case Scanned():
                 yield from self._broke(event)
             case Tick(now):
+                self._note_leases(now)
                 yield from self._coordinate(coordinator_machine.Tick(now))
                 yield from self._broke(broker_machine.Tick(now))
 
@@ -175,7 +187,7 @@ class Server:
             case WhatIs(job):
                 if job in self.broker.book.jobs:
                     entry = self.broker.book.jobs[job]
-                    yield To(peer, Program(job, entry.graph, entry.seed))
+                    yield To(peer, Program(job, entry.graph, entry.seed, self.roots_in(job).to_data()))
             case Heartbeat() | Bye():
                 self._note(peer, message)
                 yield from self._coordinate(coordinator_machine.Heard(peer, message))
@@ -184,10 +196,33 @@ class Server:
             case Stop(grace_s):
                 yield To(peer, Stopping(grace_s))
                 yield Finish(grace_s)
-            case Register() | Open() if self.ending is not None and self._begins(message):
+            case Register() | Open() if self.ending is not None and self._begins(peer, message):
                 yield To(peer, Stopping(self.ending))
+            case Register(key):
+                named = replace(message, key=own_key(peer, key))
+                yield from self._broke(broker_machine.FromClient(peer, named))
             case _:
                 yield from self._broke(broker_machine.FromClient(peer, message))
+
+    def _not_theirs(self, peer: str, message: Message, admin: bool) -> ProtocolError | None:
+        """Why a peer may not say this, as where it is about another user's job; an admin may close any."""
+        match message:
+            case Close() if admin:
+                return None
+            case Open() | Close():
+                job = message.job
+            case _:
+                session = getattr(message, "session", None)
+                if session is None:
+                    return None
+                job = session[2]
+        entry = self.broker.book.jobs.get(job)
+        return None if entry is None else refusal(peer, user_of(entry.key), message)
+
+    def roots_in(self, job: int) -> Roots:
+        """What a job may read."""
+        entry = self.broker.book.jobs.get(job)
+        return Roots(()) if entry is None else self.roots_of(user_of(entry.key))
 
     def _meet(self, peer: str, message: Hello) -> Iterator[Action]:
         if message.role not in ("worker", "launcher", "client"):
@@ -218,16 +253,16 @@ class Server:
             case Inspected(worker, executing):
                 yield from self._react(Seen(prefix + worker, _place(executing)))
             case Printed(worker, text):
-                yield from self._show(Printed(prefix + worker, text))
+                yield from self._show(prefix + worker, text)
 
     def _note(self, worker: str, message: Message) -> None:
         if isinstance(message, Heartbeat) and worker in self.met:
             self.met[worker].busy_s, self.met[worker].parked_s = message.busy_s, message.parked_s
 
-    def _begins(self, message: Register | Open) -> bool:
+    def _begins(self, peer: str, message: Register | Open) -> bool:
         """Whether this would begin something, rather than go on with it."""
         if isinstance(message, Register):
-            return message.key not in self.broker.book.numbers
+            return own_key(peer, message.key) not in self.broker.book.numbers
         entry = self.broker.book.jobs.get(message.job)
         return entry is not None and message.epoch > entry.epoch
 
@@ -244,21 +279,46 @@ class Server:
             if job in self.broker.runs:
                 yield To(talk.peer, message)
 
-    def _show(self, printed: Printed) -> Iterator[Action]:
-        """To all that are in an epoch; only so much to a loop that does not come, in whose memory it would all lie."""
+    def _show(self, worker: str, text: str) -> Iterator[Action]:
+        """To those whose jobs the worker is at; to a loop that does not come only so much: it lies in its memory."""
+        jobs = self._jobs_of(worker)
         for job, talk in self.broker.conversations.items():
-            if job in self.broker.runs and talk.printed < PRINTED_MOST:
-                talk.printed += len(printed.text)
-                yield To(talk.peer, printed)
+            if job in jobs and talk.printed < PRINTED_MOST:
+                talk.printed += len(text)
+                yield To(talk.peer, Printed(worker, text))
                 if talk.printed >= PRINTED_MOST:
-                    yield To(talk.peer, Printed(printed.worker, MORE))
+                    yield To(talk.peer, Printed(worker, MORE))
+
+    def _jobs_of(self, worker: str) -> set[int]:
+        """The jobs of which a worker holds a lease, or held one a moment ago."""
+        now = self.coordinator.now
+        return {job for job, at in self.lately.get(worker, {}).items() if now - at <= LATELY_S} | self._held(worker)
+
+    def _held(self, worker: str) -> set[int]:
+        if worker not in self.coordinator.workers:
+            return set()
+        return {self.coordinator.wants[split].job for split in self.coordinator.workers[worker].leases}
+
+    def _note_leases(self, now: float) -> None:
+        """Which jobs each worker is at."""
+        for worker in self.coordinator.workers:
+            self.lately.setdefault(worker, {}).update(dict.fromkeys(self._held(worker), now))
+        for worker, jobs in list(self.lately.items()):
+            self.lately[worker] = {job: at for job, at in jobs.items() if now - at <= LATELY_S}
+            if not self.lately[worker]:
+                del self.lately[worker]
 
     def _order(self, order: Order) -> Iterator[Action]:
         """What one part tells the other."""
         match order:
             case Want() | Release():
                 yield from self._coordinate(order)
-            case Granted() | Withdrawn():
+            case Granted(split, _, worker):
+                if split in self.coordinator.wants:
+                    job = self.coordinator.wants[split].job
+                    self.lately.setdefault(worker, {})[job] = self.coordinator.now
+                yield from self._broke(order)
+            case Withdrawn():
                 yield from self._broke(order)
             case Scan():
                 yield Look(order)
@@ -298,6 +358,10 @@ class Server:
                     yield To(peer, Refused(to_data(ServiceError(self.trouble))))
                 case broker_machine.Reply(peer, Waiting(session, reason)):
                     yield To(peer, Waiting(session, self.coordinator.why_waiting() or reason))
+                case broker_machine.Reply(peer, Registered(key, job)):
+                    yield To(peer, Registered(their_key(peer, key), job))
+                case broker_machine.Reply(peer, Refused(error, about)):
+                    yield To(peer, Refused(error, their_key(peer, about)))
                 case broker_machine.Reply(peer, message, block):
                     yield To(peer, message, [block.buffer] if block is not None else ())
                 case broker_machine.Tell(worker, message):

@@ -6,20 +6,37 @@ take is a ValueError that says what would fit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from .pipeline.addresses import parse_address
 from .pipeline.errors import InvalidArgumentError
+from .pipeline.limits import FORMATS
 from .quantities import read_bytes, read_seconds
 
-__all__ = ["PAGE", "Reader", "address", "addresses", "count", "duration", "page", "path", "size", "switch"]
+__all__ = [
+    "PAGE",
+    "Reader",
+    "address",
+    "addresses",
+    "count",
+    "duration",
+    "folders",
+    "formats",
+    "modules",
+    "page",
+    "path",
+    "size",
+    "switch",
+]
 
 Reader: TypeAlias = "Callable[[Any, Path], Any]"
 
 #: Where the page of metrics is, unless the configuration says otherwise.
 PAGE = "127.0.0.1:7312"
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def count(least: int, most: int) -> Reader:
@@ -59,7 +76,33 @@ def path(value: Any, folder: Path) -> Path | None:
     """A path, absolute; None for an empty text."""
     if not isinstance(value, str | Path) or "\0" in str(value):
         raise ValueError('a path, as text ("" for none)')
-    return (folder / Path(value).expanduser()).absolute() if value else None
+    try:
+        return (folder / Path(value).expanduser()).absolute() if value else None
+    except RuntimeError:
+        raise ValueError(f"a path, and there is no user {str(value).split('/')[0][1:]!r} here") from None
+
+
+def folders(value: Any, folder: Path) -> tuple[Path, ...]:
+    """Paths of folders, absolute."""
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str | Path) and str(each) for each in value):
+        raise ValueError('a list of folders, such as ["/data"]')
+    return tuple(found for each in value if (found := path(each, folder)) is not None)
+
+
+def modules(value: Any, _: Path) -> tuple[str, ...]:
+    """Names of modules; what is in a package comes with it."""
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(each, str) and _MODULE.fullmatch(each) for each in value
+    ):
+        raise ValueError('a list of modules, such as ["ours.transforms"]')
+    return tuple(value)
+
+
+def formats(value: Any, _: Path) -> tuple[str, ...]:
+    """Names of image formats that there are decoders for."""
+    if not isinstance(value, list | tuple) or not set(value) <= set(FORMATS):
+        raise ValueError(f"a list of some of {', '.join(FORMATS)}")
+    return tuple(value)
 
 
 def switch(value: Any, _: Path) -> bool:

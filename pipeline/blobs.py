@@ -17,11 +17,12 @@ import numpy as np
 
 from .columns import Array
 from .errors import MalformedMessage, NotFoundError, ResourceExhaustedError
+from .limits import Limits, limits
 
 __all__ = ["BLOB_BYTES", "CHUNK", "Blobs", "Incoming", "Kept", "Sent", "digest_of", "outline"]
 
-#: What the arrays of one graph may take.
-BLOB_BYTES = 8 << 30
+#: What an array of a graph may take, where nobody set another limit.
+BLOB_BYTES = Limits().graph_bytes
 #: Bytes of a blob that travel at a time.
 CHUNK = 4 << 20
 _NAME = re.compile(r"[0-9a-f]{40}")
@@ -35,7 +36,7 @@ def digest_of(data: bytes | memoryview) -> str:
 class Kept(ABC):
     """Where the functions and arrays of a graph are put."""
 
-    budget: int
+    budget: int | None  #: In bytes; None is the limit in force.
 
     @abstractmethod
     def put(self, data: bytes | memoryview) -> str:
@@ -43,9 +44,10 @@ class Kept(ABC):
 
     def check(self, size: int) -> None:
         """Refuse what no graph may carry."""
-        if size > self.budget:
+        most = self.budget or limits().graph_bytes
+        if size > most:
             raise ResourceExhaustedError(
-                f"an array of {size:,} bytes is over the budget of {self.budget:,} for what a graph carries: "
+                f"an array of {size:,} bytes is over the budget of {most:,} for what a graph carries: "
                 "write it to files (TFRecord, text) and read those"
             )
 
@@ -61,7 +63,7 @@ class Kept(ABC):
 class Sent(Kept):
     """Blobs in the memory of who is to send them; arrays are not copied."""
 
-    budget: int = BLOB_BYTES
+    budget: int | None = None
     content: dict[str, memoryview] = field(default_factory=dict)
 
     def put(self, data: bytes | memoryview) -> str:
@@ -76,7 +78,7 @@ class Blobs(Kept):
     """A folder of blobs. What is there under a name has that content; writing it twice changes nothing."""
 
     folder: Path
-    budget: int = BLOB_BYTES
+    budget: int | None = None
 
     @staticmethod
     def is_name(digest: Any) -> bool:

@@ -9,16 +9,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from .errors import InvalidArgumentError, NotFoundError
+from .limits import limits
 
-__all__ = ["CONTENT_CEILING", "RATIO_CEILING", "WINDOW_BITS", "ByteSource", "check_compression", "open_source"]
+__all__ = ["WINDOW_BITS", "ByteSource", "check_compression", "open_source"]
 
 #: What zlib calls each format: 15 bits of window, plus 16 for a gzip header.
 WINDOW_BITS = {"GZIP": 31, "ZLIB": 15}
-
-#: A compressed stream is refused once it has given more than CONTENT_CEILING bytes while it is
-#: more than RATIO_CEILING times smaller. Either alone is common in honest files; both together are a bomb.
-RATIO_CEILING = 200
-CONTENT_CEILING = 1 << 30
 
 #: Pieces of fixed size, whatever the caller asks for: how much of a damaged stream can be read then depends
 #: on the file alone.
@@ -172,11 +168,13 @@ class _Inflated(_Opened):
         return piece
 
     def _guard(self) -> None:
+        """A stream that has given much, and many times what it is, is a bomb; either alone is common."""
         self._content += len(self._piece)
-        if self._content > CONTENT_CEILING and self._content > RATIO_CEILING * self._compressed:
+        most, ratio = limits().content_bytes, limits().content_ratio
+        if self._content > most and self._content > ratio * self._compressed:
             self._piece = memoryview(b"")
             self.failure = (
                 f"{self._compressed:,} compressed bytes have already become {self._content:,}, more than "
-                f"{CONTENT_CEILING:,} and more than {RATIO_CEILING} times as many: decompress the file first "
-                f"if it is meant to be so"
+                f"{most:,} and more than {ratio} times as many: decompress the file first if it is meant to be so, or "
+                "raise limits.content"
             )

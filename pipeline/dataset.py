@@ -166,7 +166,7 @@ class Dataset:
 
     def map(
         self,
-        map_func: Callable[..., Any],
+        map_func: Callable[..., Any] | str,
         num_parallel_calls: int | None = None,
         deterministic: bool | None = None,
         synchronous: bool | None = None,
@@ -178,14 +178,15 @@ class Dataset:
         Plain tuples spread over its arguments; other elements are its one argument. A parameter named
         `rng` gets a `numpy.random.Generator` that depends on the seed, the epoch, the operator and the
         element alone. How many calls run at once is the service's business: the arguments about it are
-        accepted for tf.data's sake and change nothing.
+        accepted for tf.data's sake and change nothing. A text "MODULE:FUNCTION" names a function that is
+        installed where the workers are: its name travels, and no code.
 
         >>> list(Dataset.range(3).map(lambda x: (x, x * x)))
         [(np.int64(0), np.int64(0)), (np.int64(1), np.int64(1)), (np.int64(2), np.int64(4))]
         """
         return Dataset(Map(self.node, UserFunction.of(map_func, "map")))
 
-    def filter(self, predicate: Callable[..., Any], name: str | None = None) -> Dataset:
+    def filter(self, predicate: Callable[..., Any] | str, name: str | None = None) -> Dataset:
         """The elements for which `predicate` gives a true boolean."""
         return Dataset(Filter(self.node, UserFunction.of(predicate, "filter")))
 
@@ -201,7 +202,7 @@ class Dataset:
         """
         return Dataset(IgnoreErrors(self.node, bool(log_warning)))
 
-    def flat_map(self, map_func: Callable[..., Any], name: str | None = None) -> Dataset:
+    def flat_map(self, map_func: Callable[..., Any] | str, name: str | None = None) -> Dataset:
         """The elements of the dataset that `map_func` makes of each element, one dataset behind the other.
 
         All that is inside these datasets (files, maps, shuffles, batches) runs where the function does.
@@ -213,7 +214,7 @@ class Dataset:
 
     def interleave(
         self,
-        map_func: Callable[..., Any],
+        map_func: Callable[..., Any] | str,
         cycle_length: int | None = None,
         block_length: int | None = None,
         num_parallel_calls: int | None = None,

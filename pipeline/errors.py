@@ -26,6 +26,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .limits import limits
+
 __all__ = [
     "DataLossError",
     "FailedPreconditionError",
@@ -46,9 +48,6 @@ __all__ = [
     "from_data",
     "to_data",
 ]
-
-#: No error text that travels is longer than this, in characters.
-TEXT_LIMIT = 4096
 
 
 class HeadraceError(Exception):
@@ -97,7 +96,7 @@ class FunctionError(PipelineError):
 
     def describe(self) -> str:
         text = f"{self.function} raised {self.reason}"
-        return f"{text}\n{self.traceback[-TEXT_LIMIT:].rstrip()}\n" if self.traceback else text
+        return f"{text}\n{_short(self.traceback).rstrip()}\n" if self.traceback else text
 
 
 class PoisonError(PipelineError):
@@ -175,15 +174,27 @@ def to_data(error: HeadraceError) -> dict[str, Any]:
     {'kind': 'DataLossError', 'args': ['a.tfrecord', 'cut', 12], 'where': None}
     """
     known = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _kinds())
-    return {"kind": known, "args": [_plain(each) for each in error.args], "where": error.where}
+    where = None if error.where is None else _short(error.where)
+    return {"kind": known, "args": [_plain(each) for each in error.args], "where": where}
 
 
 def _plain(argument: Any) -> Any:
     """An error's argument as a message can hold it; a user may have put anything there."""
     if argument is None or isinstance(argument, bool | int | float):
         return argument if not isinstance(argument, int) or abs(argument) < 1 << 63 else str(argument)
-    text = str(argument)[:TEXT_LIMIT]
-    return text.encode("utf-8", "replace").decode()
+    return _short(str(argument))
+
+
+def _short(text: str) -> str:
+    """A text of at most `limits().error_bytes` in UTF-8: of a longer one its head and, mostly, its end."""
+    most, data = limits().error_bytes, text.encode("utf-8", "replace")
+    if len(data) <= most:
+        return data.decode()
+    gap = f"\n[... {len(data) - most:,} bytes and more left out ...]\n".encode()
+    room = max(0, most - len(gap))
+    head = room // 4
+    kept = data[:head] + gap + data[len(data) - (room - head) :]
+    return kept[:most].decode("utf-8", "ignore")
 
 
 def from_data(data: dict[str, Any]) -> HeadraceError:

@@ -16,21 +16,20 @@ import msgpack
 
 from .chunks import join
 from .errors import MalformedMessage, VersionMismatch
+from .limits import Limits, limits
 from .messages import MESSAGES, VERSION, Hello, Message
 
-__all__ = ["Buffer", "from_frames", "to_frames"]
+__all__ = ["Buffer", "from_frames", "plain", "to_frames"]
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview"
 
-MESSAGE_BYTES = 1 << 20
-#: One decoded element may be larger than what control frames may: 256 MiB, plus its bounds.
-BLOCK_BYTES = 320 << 20
-FRAMES = 8
+#: The limits where nobody set others.
+MESSAGE_BYTES, BLOCK_BYTES, FRAMES = Limits().message_bytes, Limits().frame_bytes, Limits().frames
+DEPTH, ITEMS = Limits().depth, Limits().items
+#: Fields that name somebody or something, in any message.
+_NAMING = frozenset({"name", "role", "worker", "launcher", "nonce", "secret"})
 #: File names may hold bytes that are no text; Python carries them as lone surrogates, and so do we.
 _NAMES = "surrogateescape"
-#: The structure of an element, which may nest 64 levels, takes two lists a level.
-DEPTH = 160
-ITEMS = 100_000
 
 
 def to_frames(message: Message, buffers: Sequence[Any] = ()) -> list[Any]:
@@ -51,28 +50,40 @@ def from_frames(frames: Sequence[Buffer]) -> tuple[Message, list[Buffer]]:
         MalformedMessage: what is no message, has fields of another type, or exceeds a limit.
         VersionMismatch: a Hello of another version.
     """
-    frames = join(frames, FRAMES, BLOCK_BYTES)
-    if not frames or len(frames) > FRAMES:
-        raise MalformedMessage(f"a message of {len(frames)} frames: 1 to {FRAMES} are possible")
-    if len(frames[0]) > MESSAGE_BYTES:
-        raise MalformedMessage(f"a message of {len(frames[0]):,} bytes: {MESSAGE_BYTES:,} are the most")
-    if any(len(each) > BLOCK_BYTES for each in frames[1:]):
-        raise MalformedMessage(f"a block of more than {BLOCK_BYTES:,} bytes")
+    most = limits()
+    frames = join(frames, most.frames, most.frame_bytes)
+    if not frames or len(frames) > most.frames:
+        raise MalformedMessage(f"a message of {len(frames)} frames: 1 to {most.frames} are possible")
+    if len(frames[0]) > most.message_bytes:
+        raise MalformedMessage(f"a message of {len(frames[0]):,} bytes: {most.message_bytes:,} are the most")
+    if any(len(each) > most.frame_bytes for each in frames[1:]):
+        raise MalformedMessage(f"a block of more than {most.frame_bytes:,} bytes")
+    data = plain(frames[0])
+    return _message(data), list(frames[1:])
+
+
+def plain(packed: Buffer) -> Any:
+    """What MessagePack holds, within the limits of messages.
+
+    Raises:
+        MalformedMessage: it is none, or exceeds a limit.
+    """
+    most = limits()
     try:
         data = msgpack.unpackb(
-            frames[0],
+            packed,
             strict_map_key=True,
             unicode_errors=_NAMES,
-            max_array_len=ITEMS,
-            max_map_len=ITEMS,
+            max_array_len=most.items,
+            max_map_len=most.items,
             max_ext_len=0,
             ext_hook=_no_extension,  # is asked about empty ones
         )
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise MalformedMessage(f"not MessagePack: {error}") from error
-    if _deeper(data, DEPTH):
-        raise MalformedMessage(f"a message nested deeper than {DEPTH}")
-    return _message(data), list(frames[1:])
+    if _deeper(data, most.depth):
+        raise MalformedMessage(f"a message nested deeper than {most.depth}")
+    return data
 
 
 def _deeper(data: Any, levels: int) -> bool:
@@ -97,7 +108,17 @@ def _message(data: Any) -> Message:
         raise MalformedMessage(f"{data[0]} has {len(hints)} fields, not {len(given)}")
     values = [_checked(value, hint, data[0]) for value, hint in zip(given, hints, strict=True)]
     message: Message = kind(*values)
+    for field in _NAMED[data[0]]:
+        _short(getattr(message, field), f"{data[0]}.{field}")
     return message
+
+
+def _short(name: str, where: str) -> None:
+    """A name that is none too long; characters have one byte or more."""
+    most = limits().name_bytes
+    size = len(name) if len(name) > most else len(name.encode("utf-8", _NAMES))
+    if size > most:
+        raise MalformedMessage(f"{where} has {size:,} bytes: {most} are the most for a name")
 
 
 def _fields_of(kind: type[Any]) -> tuple[Any, ...]:
@@ -107,6 +128,8 @@ def _fields_of(kind: type[Any]) -> tuple[Any, ...]:
 
 #: The types of each message's fields, in order.
 _HINTS = {name: _fields_of(kind) for name, kind in MESSAGES.items()}
+#: The fields of each message that are names.
+_NAMED = {name: [f.name for f in fields(kind) if f.name in _NAMING] for name, kind in MESSAGES.items()}
 
 
 def _checked(value: Any, hint: Any, where: str) -> Any:

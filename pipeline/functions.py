@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import sys
@@ -20,7 +21,7 @@ import numpy as np
 from .errors import FunctionError, HeadraceError, InvalidArgumentError
 from .structure import Element
 
-__all__ = ["UserFunction", "failure", "installed", "load_function", "ship_function"]
+__all__ = ["UserFunction", "failure", "installed", "load_function", "load_named", "ship_function"]
 
 _OURS = __name__.rpartition(".")[0] + "."
 
@@ -32,10 +33,16 @@ class UserFunction:
     call: Callable[..., Any]
     name: str
     wants_rng: bool
+    named: str = ""  #: "MODULE:FUNCTION", where it was given so: then the name travels, and no code.
 
     @classmethod
-    def of(cls, call: Callable[..., Any], operator: str) -> UserFunction:
-        """Look at a callable once; InvalidArgumentError where it is none."""
+    def of(cls, call: Callable[..., Any] | str, operator: str) -> UserFunction:
+        """Look at a callable once, or at one that is named as "MODULE:FUNCTION"; InvalidArgumentError where it is none.
+
+        >>> UserFunction.of("headrace.pipeline.spec:as_dtype", "map").name
+        'map(as_dtype)'
+        """
+        named, call = (call, load_named(call)) if isinstance(call, str) else ("", call)
         if not callable(call):
             raise InvalidArgumentError(f"{operator} needs a function, not {type(call).__name__}")
         try:
@@ -44,7 +51,8 @@ class UserFunction:
             parameters = {}
         inner: Any = getattr(call, "func", call)  # functools.partial
         name = getattr(inner, "__qualname__", type(call).__qualname__).replace("<locals>.", "")
-        return cls(call, f"{operator}({name.rpartition('.')[2] if '<lambda>' in name else name})", "rng" in parameters)
+        shown = name.rpartition(".")[2] if "<lambda>" in name else name
+        return cls(call, f"{operator}({shown})", "rng" in parameters, named)
 
     def __call__(self, element: Element, rng: Callable[[], np.random.Generator]) -> Any:
         """Apply it: plain tuples spread over the arguments; named tuples, dicts and arrays are one argument."""
@@ -110,6 +118,33 @@ def _is_found(module: ModuleType) -> bool:
 def load_function(data: bytes) -> Callable[..., Any]:
     """Unpickle a callable; only workers do."""
     loaded: Callable[..., Any] = cloudpickle.loads(data)
+    return loaded
+
+
+def load_named(named: str) -> Callable[..., Any]:
+    """The function that a text MODULE:FUNCTION names: one that the module itself defines, or lists in `__all__`.
+
+    What a module only imports is not its own: who may name its functions must not get at `os.system` through it.
+
+    Raises:
+        InvalidArgumentError: it is no such text, there is no such module, or no such function in it.
+
+    >>> load_named("headrace.pipeline.spec:os")
+    Traceback (most recent call last):
+    headrace.pipeline.errors.InvalidArgumentError: 'headrace.pipeline.spec:os': headrace.pipeline.spec defines no ...
+    """
+    module, colon, name = named.partition(":")
+    if not colon or not name.isidentifier() or not all(each.isidentifier() for each in module.split(".")):
+        raise InvalidArgumentError(f"{named!r} names no function: write MODULE:FUNCTION, as in 'ours.transforms:flip'")
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise InvalidArgumentError(f"{named!r}: the module cannot be imported here: {error}") from error
+    function: Any = getattr(found, name, None)
+    own = getattr(function, "__module__", None) == module or name in getattr(found, "__all__", ())
+    if not callable(function) or not own:
+        raise InvalidArgumentError(f"{named!r}: {module} defines no function of that name, nor has it in __all__")
+    loaded: Callable[..., Any] = function
     return loaded
 
 

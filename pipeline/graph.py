@@ -16,7 +16,7 @@ import numpy as np
 from . import nodes, spec
 from .blobs import Blobs, Kept, outline
 from .errors import FailedPreconditionError, FunctionError, HeadraceError, InvalidArgumentError, MalformedMessage
-from .functions import UserFunction, load_function, ship_function
+from .functions import UserFunction, load_function, load_named, ship_function
 from .nodes import Node
 from .spec import as_dtype, dtype_name
 from .structure import Structure
@@ -28,6 +28,8 @@ _KINDS: dict[str, type[Node]] = {
     for name, kind in vars(nodes).items()
     if isinstance(kind, type) and issubclass(kind, Node) and kind is not Node
 }
+#: Begins what stands in the place of a function's digest where it is named as MODULE:FUNCTION, and no code travels.
+_NAMED = ":"
 #: How many operators may lie on one another; each takes three levels of MessagePack, which writes 511 of them.
 HEIGHT = 128
 #: The types of each node's fields.
@@ -59,7 +61,8 @@ def _value_data(value: Any, blobs: Kept) -> Any:
         case Node():
             return {"node": _node_data(value, blobs)}
         case UserFunction():
-            return {"function": [blobs.put(ship_function(value.call)), value.name, value.wants_rng]}
+            digest = _NAMED + value.named if value.named else blobs.put(ship_function(value.call))
+            return {"function": [digest, value.name, value.wants_rng]}
         case Structure():
             return {"structure": value.to_data()}
         case np.ndarray():
@@ -99,6 +102,8 @@ def blobs_in(data: bytes) -> list[str]:
 
     def seen(named: Any) -> str:
         digest = named[0]
+        if isinstance(digest, str) and digest.startswith(_NAMED):
+            return digest
         if not Blobs.is_name(digest):
             raise MalformedMessage(f"a blob cannot be named {digest!r}")
         found[digest] = None
@@ -177,6 +182,9 @@ def _value(data: Any, function: Callable[[Any], UserFunction], array: Callable[[
 def _load(found: Any, blobs: Blobs) -> UserFunction:
     digest, name, wants_rng = found
     try:
+        if digest.startswith(_NAMED):
+            named = digest.removeprefix(_NAMED)
+            return UserFunction(load_named(named), name, wants_rng, named)
         return UserFunction(load_function(bytes(blobs.get(digest))), name, wants_rng)
     except Exception as error:
         reason = f"it cannot be loaded here: {type(error).__name__}: {error}"
@@ -185,7 +193,9 @@ def _load(found: Any, blobs: Blobs) -> UserFunction:
 
 def _stub(found: Any) -> UserFunction:
     error = FailedPreconditionError("a server runs no function: this is a mistake in headrace")
-    return UserFunction(_failing(error), found[1], found[2])
+    digest = found[0] if isinstance(found[0], str) else ""
+    named = digest.removeprefix(_NAMED) if digest.startswith(_NAMED) else ""
+    return UserFunction(_failing(error), found[1], found[2], named)
 
 
 def _failing(error: HeadraceError) -> Callable[..., Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NoReturn
 
 from .errors import InvalidArgumentError
+from .limits import Limits, limits
 
 __all__ = ["MAX_PIXELS", "ImageBytes", "check_dimensions", "image_format", "refuse"]
 
-#: Images that announce more pixels than this are refused before they are decoded.
-MAX_PIXELS = 50_000_000
+#: Images that announce more pixels than this are refused before they are decoded, where nobody set another limit.
+MAX_PIXELS = Limits().image_pixels
 
 #: What the functions here take for the bytes of a file.
 ImageBytes = bytes | bytearray | memoryview
@@ -79,11 +80,15 @@ def refuse(contents: object, wanted: str) -> NoReturn:
 
 
 def check_dimensions(name: str, height: int, width: int) -> None:
-    """Refuse what the header announces: nothing at all, or more than MAX_PIXELS."""
+    """Refuse a format that is not to be decoded, and what the header announces: nothing, or too many pixels."""
+    most, formats = limits().image_pixels, limits().image_formats
+    if name not in formats:
+        allowed = ", ".join(formats) or "none"
+        raise InvalidArgumentError(f"a {name} is not decoded here: limits.formats allows {allowed}")
     if height == 0 or width == 0:
         raise InvalidArgumentError(f"undecodable {name}: its header says {height} x {width} pixels")
-    if height * width > MAX_PIXELS:
+    if height * width > most:
         raise InvalidArgumentError(
-            f"this {name} is {height:,} x {width:,} pixels, more than the {MAX_PIXELS:,} that are decoded: "
-            "make it smaller before it is stored"
+            f"this {name} is {height:,} x {width:,} pixels, more than the {most:,} that are decoded: "
+            "make it smaller before it is stored, or raise limits.pixels"
         )

@@ -15,8 +15,8 @@ import zmq
 from .addresses import PATH_BYTES, Address, addresses_of, parse_address
 from .chunks import CHUNK_BYTES, WIRE_BYTES, cut
 from .errors import ServiceError
-from .frames import BLOCK_BYTES
 from .keys import Lock
+from .limits import limits
 
 __all__ = [
     "address_in",
@@ -39,7 +39,6 @@ OPTIONS = {
     zmq.IMMEDIATE: 1,
     zmq.SNDHWM: 0,
     zmq.RCVHWM: 0,
-    zmq.MAXMSGSIZE: BLOCK_BYTES,
     zmq.HEARTBEAT_IVL: 1000,
     zmq.HEARTBEAT_TIMEOUT: 5000,
     zmq.HANDSHAKE_IVL: 5000,
@@ -63,6 +62,7 @@ def open_socket(
     socket = context.socket(kind)
     for option, value in OPTIONS.items():
         socket.setsockopt(option, value)
+    socket.setsockopt(zmq.MAXMSGSIZE, limits().frame_bytes)
     if kind == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     else:
@@ -126,7 +126,7 @@ def send(socket: zmq.Socket[bytes], frames: Sequence[Any], to: bytes | None = No
 
 def _set_up(socket: zmq.Socket[bytes], address: Address) -> None:
     """Whoever gets to an ipc socket is us; over TCP nobody is believed before libzmq has taken a whole frame."""
-    socket.setsockopt(zmq.MAXMSGSIZE, BLOCK_BYTES if address.is_ipc else WIRE_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, limits().frame_bytes if address.is_ipc else WIRE_BYTES)
 
 
 def _by_ipv6(address: Address) -> bool:

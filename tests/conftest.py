@@ -12,6 +12,7 @@ import pytest
 
 import headrace as hr
 from headrace import Dataset
+from headrace.pipeline.limits import Limits, enforce, limits
 
 from .daemons import Daemon
 
@@ -72,6 +73,14 @@ def all_outcomes(iterator: Iterator[Any]) -> list[Any]:
             found.append((type(error), str(error)))
             if len(found) > 100_000:
                 raise AssertionError("this never ends") from error
+
+
+@pytest.fixture
+def enforced() -> Iterator[Callable[..., None]]:
+    """`enforced(element_bytes=1000)`: these limits are in force in this process until the test ends."""
+    before = limits()
+    yield lambda **wanted: (enforce(Limits(**wanted)), None)[1]
+    enforce(before)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from ..pipeline.limits import Limits, limits, to_text
 from .box import Box
 from .output import Output
 
@@ -94,6 +95,7 @@ class Launcher:
         command = [sys.executable, "-P", "-m", "headrace", "worker-process", f"--server={self.server}"]
         command += [f"--name={name}", f"--launcher={self.name}", f"--blobs={self.blobs or self.folder / 'blobs'}"]
         command += [f"--key={self.key}"] if self.key is not None else []
+        command += [f"--limits={to_text(limits())}"] if limits() != Limits() else []
         with ExitStack() as ours, ExitStack() as theirs:
             path = self.folder / f"{name}.box"
             ours.callback(path.unlink, missing_ok=True)

@@ -16,7 +16,7 @@ import numpy as np
 import zmq
 
 from ..pipeline.blobs import Blobs
-from ..pipeline.errors import MalformedMessage, from_data
+from ..pipeline.errors import FileError, MalformedMessage, from_data
 from ..pipeline.execution import execute
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.graph import decode_whole
@@ -25,10 +25,11 @@ from ..pipeline.lifeline import die_with_parent, watch
 from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Program, Refused
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
+from ..pipeline.roots import Roots
 from ..pipeline.segment import segment_of
 from ..pipeline.sharing import PeerMemory
 from ..pipeline.sockets import connect, open_socket, send
-from ..pipeline.work import Appetite, Piece, Work
+from ..pipeline.work import BEHIND, Appetite, Piece, Work
 from .box import Box
 from .fetching import Fetching
 from .machine import Begin, Drop, Learn, Produced, Received, Say, Tick, WorkerSession
@@ -74,7 +75,7 @@ class WorkerService:
     session: WorkerSession
     box: Box
     begun: dict[int, Begun] = field(default_factory=dict)
-    graphs: dict[int, tuple[Node, int]] = field(default_factory=dict)
+    graphs: dict[int, tuple[Node, int, Roots]] = field(default_factory=dict)
     fetching: Fetching = field(init=False)
     memory: PeerMemory = field(default_factory=PeerMemory)
     computed: float = 0.0  #: When it last did.
@@ -155,7 +156,8 @@ class WorkerService:
 
     def _learn(self, program: Program) -> None:
         self.box.working()
-        self.graphs[program.job] = decode_whole(program.graph, self.fetching.blobs), program.seed
+        graph, roots = decode_whole(program.graph, self.fetching.blobs), Roots.from_data(program.roots)
+        self.graphs[program.job] = graph, program.seed, roots
         self.box.clear()
         self.graphs = {job: each for job, each in self.graphs.items() if job in self.session.known}
 
@@ -185,7 +187,12 @@ class WorkerService:
 
     def _start(self, begun: Begun) -> Iterator[Piece]:
         lease = begun.lease
-        graph, seed = self.graphs[lease.job]
+        graph, seed, roots = self.graphs[lease.job]
+        if begun.work.path:
+            try:
+                roots.check(begun.work.path)
+            except FileError as error:
+                return refused(begun.work, error)
         payload = payload_from(lease.layout, begun.buffers) if lease.layout is not None else None
         appetite = Appetite(nbytes=self.config.piece_bytes, seconds=self.config.piece_s, allocate=self.memory.allocate)
         split, executing = lease.split, self.box.executing
@@ -198,6 +205,12 @@ class WorkerService:
             appetite,
             watch=lambda position: executing(split, position),
         )
+
+
+def refused(work: Work, error: FileError) -> Iterator[Piece]:
+    """A file that is not to be read: one failure that covers all of it."""
+    yield Piece(work.start, BEHIND, error=error)
+    yield Piece(BEHIND, BEHIND, last=True)
 
 
 def versions() -> dict[str, str]:

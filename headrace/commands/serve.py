@@ -34,6 +34,9 @@ _KEYS = {
     "--heartbeat": "limits.heartbeat",
     "--keys": "security.keys",
     "--insecure": "security.insecure",
+    "--allow-code": "security.allow_code",
+    "--root": "server.roots",
+    "--module": "security.modules",
     "--metrics": "metrics.listen",
 }
 
@@ -72,6 +75,19 @@ _Idle: TypeAlias = Annotated[
     str | None, typer.Option(help="How long to hold memory for a client that is gone.", metavar="TIME")
 ]
 _Slabs: TypeAlias = Annotated[bool | None, typer.Option(help="Share memory with workers and trainers on this machine.")]
+_Roots: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--root", help="Folder that pipelines may read; any where none is said. Repeatable.", metavar="DIR"),
+]
+_AllowCode: TypeAlias = Annotated[
+    bool | None, typer.Option(help="Take functions over TCP from keys with the role submit; default: it does.")
+]
+_Modules: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--module", help="Module whose functions keys without submit may name, as MODULE:FUNCTION.", metavar="MODULE"
+    ),
+]
 _Ready: TypeAlias = Annotated[int | None, typer.Option("--ready", hidden=True)]
 
 
@@ -83,6 +99,9 @@ def serve(
     detach: _Detach = False,
     keys: _KeysFolder = None,
     insecure: _Insecure = None,
+    root: _Roots = None,
+    allow_code: _AllowCode = None,
+    module: _Modules = None,
     metrics: _Page = None,
     run_dir: RunDir = None,
     state_dir: _StateDir = None,
@@ -107,6 +126,7 @@ def serve(
         "--workers": workers, "--listen": listen, "--run-dir": run_dir, "--state-dir": state_dir, "--grace": grace,
         "--idle": idle, "--slabs": slabs, "--budget": budget, "--split": split, "--lease": lease,
         "--heartbeat": heartbeat, "--keys": keys, "--insecure": insecure, "--metrics": metrics,
+        "--root": root, "--allow-code": allow_code, "--module": module,
     }  # fmt: skip
     settings = load(config) if config is not None else Config()
     settings = settings.changed({_KEYS[option]: (option, value) for option, value in given.items()})
@@ -132,7 +152,9 @@ def _stay(settings: Config, ready: int | None) -> None:
                 "headrace: insecure: whoever reaches a TCP port can run code as this user", file=sys.stderr, flush=True
             )
         from ..daemon import run  # it pulls in everything
+        from ..pipeline.limits import enforce
 
+        enforce(settings.limits.taken())
         # In the foreground, the terminal is told the address.
         try:
             run(_daemon(settings, folder, state, os.dup(1) if ready is None else ready))
@@ -163,6 +185,10 @@ def _daemon(settings: Config, folder: Path, state: Path, ready: int) -> DaemonCo
         split_bytes=limits.split,
         grace_s=server.grace,
         idle_s=server.idle,
+        forget_s=limits.forget,
+        roots=tuple(map(str, server.roots)),
+        allow_code=security.allow_code,
+        modules=security.modules,
     )
 
 

@@ -36,8 +36,10 @@ def worker(
             "worker.workers": ("--workers", workers),
         }
     )
+    from ..pipeline.limits import enforce
     from ..workers.agent import AgentConfig, run
 
+    enforce(settings.limits.taken())
     run(
         AgentConfig(
             server=settings.worker.server or address_in(daemon_folder(settings.server.run_dir)),

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.pipeline import compression, records
+from headrace.pipeline import records
 from headrace.pipeline.errors import (
     DataLossError,
     FailedPreconditionError,
@@ -27,6 +27,7 @@ from headrace.pipeline.errors import (
     NotFoundError,
 )
 from headrace.pipeline.kernels.crc import crc32c, masked_crc
+from headrace.pipeline.limits import limits
 from headrace.pipeline.records import TFRecordWriter, masked, read_records, scan_records
 
 GOLDEN = Path(__file__).parents[1] / "data" / "tfrecord"
@@ -257,20 +258,20 @@ def test_an_unknown_compression_is_refused_at_once_naming_the_known_ones(tmp_pat
 
 @pytest.mark.parametrize("name", ["GZIP", "ZLIB"])
 def test_a_stream_that_grows_past_both_ceilings_is_refused_and_past_one_is_read(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, enforced: Callable[..., None]
 ) -> None:
     path = tmp_path / "zeros"
     payloads = [bytes(100_000)] * 30
     path.write_bytes(PACK[name](b"".join(map(framed, payloads))))
-    assert compression.RATIO_CEILING * path.stat().st_size < 3_000_000
+    assert limits().content_ratio * path.stat().st_size < 3_000_000
     assert outcome(path, name) == (payloads, None)
-    monkeypatch.setattr(compression, "CONTENT_CEILING", 1_000_000)
+    enforced(content_bytes=1_000_000)
     found, error = outcome(path, name)
     assert found == payloads[: len(found)]
     assert len(found) < 12
     assert error is not None
     assert "1,000,000" in error.reason
-    monkeypatch.setattr(compression, "RATIO_CEILING", 1500)
+    enforced(content_bytes=1_000_000, content_ratio=1500)
     assert outcome(path, name) == (payloads, None)
 
 

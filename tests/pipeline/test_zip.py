@@ -10,7 +10,6 @@ import pytest
 
 import headrace as hr
 from headrace import Dataset, InvalidArgumentError, TensorSpec
-from headrace.pipeline import work
 
 Run = Callable[..., list[list[Any]]]
 Same = Callable[[Any, Any], None]
@@ -107,8 +106,8 @@ def test_a_failure_beside_the_end_is_raised_where_its_input_comes_first(outcomes
     assert [each[0] for each in outcomes(iter(Dataset.zip(short, failing)))] == [0, 1, 2]
 
 
-def test_elements_that_together_are_too_large_fail_alone(monkeypatch: pytest.MonkeyPatch, outcomes: Outcomes) -> None:
-    monkeypatch.setattr(work, "ELEMENT_BYTES", 1000)
+def test_elements_that_together_are_too_large_fail_alone(enforced: Callable[..., None], outcomes: Outcomes) -> None:
+    enforced(element_bytes=1000)
     rows = Dataset.range(6).map(lambda n: np.zeros(600 if n == 3 else 5, np.uint8))
     got = outcomes(iter(Dataset.zip(rows, rows)))
     assert [each[0] if isinstance(each[0], type) else len(each[0]) for each in got] == [

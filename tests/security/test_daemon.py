@@ -34,7 +34,7 @@ ALLOWED = 64 << 20
 class Daemon:
     """A server of one worker with a TCP port, and keys for whom it lets in."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *options: str) -> None:
         self.keys, folder = place / "keys", place / "run"
         make_server_key(self.keys)
         folder.mkdir(mode=0o700)
@@ -43,7 +43,7 @@ class Daemon:
             self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         ready, told = os.pipe()
         command = ["server-process", f"--folder={folder}", "--workers=1", f"--ready={told}"]
-        command += [f"--listen={self.address}", f"--keys={self.keys}"]
+        command += [f"--listen={self.address}", f"--keys={self.keys}", *options]
         self.process = subprocess.Popen([sys.executable, "-m", "headrace", *command], cwd=ROOT, pass_fds=[told])
         os.close(told)
         with os.fdopen(ready) as file:
@@ -57,6 +57,11 @@ class Daemon:
         """Take the line of a key away."""
         path = self.keys / AUTHORIZED
         path.write_text("".join(f"{each}\n" for each in path.read_text().splitlines() if not each.endswith(f" {name}")))
+
+    def change(self, what: str, into: str) -> None:
+        """Change the list."""
+        path = self.keys / AUTHORIZED
+        path.write_text(path.read_text().replace(what, into))
 
     def ask(self, key: Path, within_s: float = 20.0) -> Status:
         """How it is."""

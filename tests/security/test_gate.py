@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from zmq.utils import z85
 
 import headrace as hr
-from headrace.gate import MAY, Gate, User, allowed
+from headrace.gate import MAY, Gate, Rules, User, allowed
 from headrace.pipeline.authorized import Authorized
 from headrace.pipeline.blobs import Blobs
 from headrace.pipeline.graph import encode
@@ -234,6 +234,32 @@ def test_a_pipeline_with_functions_needs_submit(tmp_path: Path) -> None:
     assert allowed(user("client"), plain) is None
     assert allowed(user("submit"), plain) is None
     assert "Register needs client or submit" in (allowed(user("worker", "admin"), plain) or "")
+
+
+def test_a_daemon_that_takes_no_code_takes_it_from_nobody(tmp_path: Path) -> None:
+    lambda_ = register(hr.Dataset.range(3).map(lambda x: x), tmp_path)
+    plain = register(hr.Dataset.range(3).batch(2), tmp_path)
+    told = allowed(user("submit"), lambda_, Rules(code=False)) or ""
+    assert told.startswith("this server takes no functions over TCP (security.allow_code is false), and map(<lambda>)")
+    assert "Register" not in told
+    assert allowed(user("submit"), plain, Rules(code=False)) is None
+
+
+@pytest.mark.parametrize("code", [True, False])
+@pytest.mark.parametrize("role", ["client", "submit"])
+def test_functions_of_listed_modules_may_be_named_by_every_client(role: str, code: bool, tmp_path: Path) -> None:
+    named = register(hr.Dataset.range(3).map("headrace.pipeline.spec:dtype_name").batch(2), tmp_path)
+    lists: list[tuple[str, ...]] = [("headrace.pipeline.spec",), ("headrace.pipeline",), ("other", "headrace")]
+    for modules in lists:
+        assert allowed(user(role), named, Rules(code, modules)) is None
+    others: list[tuple[str, ...]] = [(), ("head",), ("headrace.pipeline.specs",), ("dtype_name",)]
+    for modules in others:
+        fine = role == "submit" and code
+        assert (allowed(user(role), named, Rules(code, modules)) is None) == fine
+    mixed = register(hr.Dataset.range(3).map("headrace.pipeline.spec:dtype_name").filter(bool), tmp_path)
+    told = allowed(user("client"), mixed, Rules(code, ("headrace",))) or ""
+    assert "a pipeline with functions needs submit" in told
+    assert "or let filter(bool) be the text MODULE:FUNCTION, of headrace" in told
 
 
 def test_what_is_no_graph_is_left_to_who_reads_it() -> None:

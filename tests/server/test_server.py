@@ -25,6 +25,7 @@ from headrace.pipeline.messages import (
     Open,
     Opened,
     Printed,
+    Program,
     Refused,
     Register,
     Registered,
@@ -33,8 +34,10 @@ from headrace.pipeline.messages import (
     Stopping,
     Waiting,
     Welcome,
+    WhatIs,
 )
-from headrace.server import PRINTED_MOST, Server
+from headrace.pipeline.roots import Roots
+from headrace.server import LATELY_S, PRINTED_MOST, Server
 
 GRAPH = encode(Dataset.range(10).node, Sent())
 
@@ -54,10 +57,10 @@ class House:
     def hello(self, role: str, name: str, launcher: str = "") -> Hello:
         return Hello(VERSION, role, name, 1, {"host": "h"}, launcher)
 
-    def open(self, peer: str = "client") -> tuple[int, int, int, int]:
+    def open(self, peer: str = "client", graph: bytes = GRAPH) -> tuple[int, int, int, int]:
         """A client in the middle of an epoch; its session."""
         self.say(peer, self.hello("client", peer))
-        actions = self.say(peer, Register(f"key of {peer}", GRAPH, 1))
+        actions = self.say(peer, Register(f"key of {peer}", graph, 1))
         (registered,) = (each for each in self.told(peer, actions) if isinstance(each, Registered))
         (opened,) = (
             each for each in self.told(peer, self.say(peer, Open(7, registered.job, 1, 0))) if isinstance(each, Opened)
@@ -143,20 +146,41 @@ def test_numbers_that_are_none_do_not_break_the_server() -> None:
     assert house.server.coordinator.strikes.facts() == []
 
 
-def test_what_workers_print_reaches_clients_that_are_in_an_epoch() -> None:
-    house = House()
-    house.open("one")
+def test_what_a_worker_prints_reaches_the_clients_whose_jobs_it_is_at() -> None:
+    house, little = House(), encode(Dataset.range(1).node, Sent())
+    house.open("one", little)
     house.say("other", house.hello("client", "other"))
     house.elsewhere()
+    house.say("worker-3", house.hello("worker", "worker-3"))
+    house.open("late", little)
     actions = house.say("host/far-1", Printed("worker-0", "so far, so good"))
     assert house.told("one", actions) == [Printed("host/worker-0", "so far, so good")]
     assert house.told("other", actions) == []
-    assert house.told("one", house.server.handle(Said("worker-3", "here"))) == [Printed("worker-3", "here")]
+    assert house.told("late", actions) == [], "another does its work"
+    heard = house.server.handle(Said("worker-3", "here"))
+    assert (house.told("one", heard), house.told("late", heard)) == ([], [Printed("worker-3", "here")])
+    assert house.server.handle(Said("worker-7", "who am I?")) == [], "it is at nobody's job"
+
+
+def test_the_last_words_of_a_worker_come_behind_its_death_and_nothing_later_does() -> None:
+    house = House()
+    house.server.handle(Tick(0.0))
+    house.open("one")
+    house.elsewhere()
+    for now in (1.0, 2.0):
+        house.server.handle(Tick(now))
+    house.say("host/far-1", Lost("worker-0", None, "the process was killed by SIGSEGV"))
+    actions = house.say("host/far-1", Printed("worker-0", "Fatal Python error"))
+    assert house.told("one", actions) == [Printed("host/worker-0", "Fatal Python error")]
+    house.server.handle(Tick(2.0 + LATELY_S + 0.1))
+    assert house.told("one", house.say("host/far-1", Printed("worker-0", "boo"))) == []
+    assert house.server.lately == {}
 
 
 def test_a_flood_of_prints_stops_at_a_loop_that_does_not_come() -> None:
     house = House()
     session = house.open("one")
+    house.say("worker-3", house.hello("worker", "worker-3"))
     flood = [action for _ in range(100) for action in house.server.handle(Said("worker-3", "x" * 10_000))]
     sent = [each.text for each in house.told("one", flood) if isinstance(each, Printed)]
     assert sum(map(len, sent)) < PRINTED_MOST + 11_000
@@ -214,3 +238,75 @@ def test_whoever_waits_is_told_why_no_worker_can_run() -> None:
     (refused,) = house.told("client", house.say("client", Next(session, 0, 0, 2, again=True)))
     assert isinstance(refused, Refused)
     assert "3 workers in a row ended" in str(refused.error)
+
+
+# Whose job it is.
+
+
+def test_a_job_is_for_the_key_that_registered_it() -> None:
+    house = House()
+    session = house.open("ann/client-1")
+    job = session[2]
+    for message in (Open(7, job, 99, 0), Next(session, 5, 5, 9), Close(job, 99)):
+        for thief in ("bob/client-1", "client-1", "ann|client-1"):
+            (refused,) = house.told(thief, house.say(thief, message))
+            assert isinstance(refused, Refused)
+            assert f"{type(message).__name__} of a job that belongs to the key 'ann'" in str(refused.error)
+    assert house.server.broker.book.jobs.keys() == {job}
+    assert house.told("ann/client-2", house.say("ann/client-2", Open(7, job, 2, 0))) != []
+
+
+def test_a_job_of_this_user_is_for_this_user() -> None:
+    house = House()
+    session = house.open("client-1")
+    (refused,) = house.told("bob/x", house.say("bob/x", Close(session[2], 99)))
+    assert "belongs to the user who runs the server" in str(refused)
+    house.say("client-2", Close(session[2], 99))
+    assert house.server.broker.book.jobs == {}
+
+
+def test_two_users_may_call_their_jobs_the_same() -> None:
+    house = House()
+    jobs = {}
+    for peer in ("ann/one", "bob/one", "one", "ann/two"):
+        (registered,) = house.told(peer, house.say(peer, Register("job:night", GRAPH, 1)))
+        assert isinstance(registered, Registered)
+        assert registered.key == "job:night", "as its owner calls it"
+        jobs[peer] = registered.job
+    assert jobs["ann/one"] == jobs["ann/two"]
+    assert len(set(jobs.values())) == 3
+
+
+def test_a_name_cannot_be_chosen_so_that_it_is_anothers() -> None:
+    house = House()
+    house.say("ann/one", Register("job:night", GRAPH, 1))
+    (registered,) = house.told("one", house.say("one", Register("ann/job:night", GRAPH, 1)))
+    assert isinstance(registered, Registered)
+    assert len(house.server.broker.book.jobs) == 2
+
+
+def test_a_graph_that_is_none_is_refused_by_the_key_that_its_client_gave() -> None:
+    house = House()
+    (refused,) = house.told("ann/one", house.say("ann/one", Register("mine", b"nonsense", 1)))
+    assert isinstance(refused, Refused)
+    assert refused.about == "mine"
+
+
+def test_an_admin_closes_any_job_and_opens_none() -> None:
+    house = House()
+    job = house.open("ann/client-1")[2]
+    (opened,) = house.server.handle(From("chief/x", Open(7, job, 99, 0), admin=True))
+    assert isinstance(opened, To)
+    assert isinstance(opened.message, Refused)
+    house.server.handle(From("chief/x", Close(job, 99), admin=True))
+    assert house.server.broker.book.jobs == {}
+
+
+def test_a_worker_is_told_what_the_owner_of_a_job_may_read() -> None:
+    house = House()
+    house.server.roots_of = lambda user: Roots(("/data", f"/home/{user}"))
+    job = house.open("ann/client-1")[2]
+    worker = house.elsewhere()
+    (program,) = house.told(worker, house.say(worker, WhatIs(job)))
+    assert program == Program(job, GRAPH, 1, ["/data", "/home/ann"])
+    assert house.server.roots_in(77) == Roots(())

@@ -161,7 +161,7 @@ def pack_tracks(
 
 
 @inline
-def take(data: npt.NDArray[np.uint8], at: int, bits: _Int) -> np.uint64:
+def take(data: npt.NDArray[np.uint8], at: _Int, bits: _Int) -> np.uint64:
     """So many bits from a bit on, which must lie inside."""
     value = np.uint64(0)
     for k in range(bits):
@@ -172,7 +172,7 @@ def take(data: npt.NDArray[np.uint8], at: int, bits: _Int) -> np.uint64:
 
 
 @inline
-def read(data: npt.NDArray[np.uint8], at: int, bits: _Int) -> tuple[np.int64, _Int]:
+def read(data: npt.NDArray[np.uint8], at: _Int, bits: _Int) -> tuple[np.int64, _Int]:
     """One integer, and the bit behind it; DAMAGED for that where the data end before."""
     end, quotient = 8 * len(data), 0
     while quotient < LONGEST and at < end and data[at >> 3] >> np.uint8(at & 7) & np.uint8(1):
@@ -199,7 +199,7 @@ def unpack_tracks(
     parameters: npt.NDArray[np.uint8],
     data: npt.NDArray[np.uint8],
     out: _Ints,
-) -> int:
+) -> _Int:
     """The reverse of `pack_tracks`; the bits read, or DAMAGED. Tracks must be below `count`, stretches be enough."""
     last, last_number, seen = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.bool_)
     at: _Int = 0

@@ -33,7 +33,6 @@ class Stream(LaneStream):
             depth=1,
             splits=count(100),
             look_ahead=2,
-            opened=lambda work: None,
             closed=lambda stream: None,
             release=lambda lane: self.released.append(lane.split),
         )
@@ -144,9 +143,9 @@ def test_a_restored_stream_goes_on_with_the_first_element_that_was_not_consumed(
     stream.arrive(lane(stream, 100), piece(0, 4))
     stream.arrive(lane(stream, 101), piece(4, 6))
     stream.values(3)
-    state = stream.snapshot(lambda handles: None)
+    state = stream.snapshot(lambda handles, *_: None)
     again = Stream()
     again.restore(state, lambda data: np.empty(0, np.int64))
     again.extend()
     assert [(each.work.start, each.work.stop) for each in again.open_lanes()] == [(3, 4), (4, 8)]
-    assert again.feed.snapshot(lambda handles: None) == {"at": 8}
+    assert again.feed.snapshot(lambda handles, *_: None) == {"at": 8}

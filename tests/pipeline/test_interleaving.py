@@ -141,7 +141,7 @@ def test_a_restored_operator_goes_on_identically_from_every_cut(
     bench, given = Bench(cycle, block, eager, True, failing), list[Any]()
     while not given or given[-1] is not None:
         copy = Bench(cycle, block, eager, True, failing)
-        state = bench.operator.snapshot(lambda handles: pytest.fail("it holds no elements"))
+        state = bench.operator.snapshot(lambda handles, *_: pytest.fail("it holds no elements"))
         copy.operator.restore(msgpack.unpackb(msgpack.packb(state)), lambda data: pytest.fail("it holds none"))
         assert given + copy.drained(3) == whole
         copy.operator.close()

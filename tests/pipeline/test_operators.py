@@ -111,7 +111,7 @@ def fresh(make: Make, **source: Any) -> tuple[Operator, Store]:
 
 def moved(operator: Operator, store: Store, make: Make, **source: Any) -> tuple[Operator, Store]:
     """A copy in a store of its own, from a snapshot that went over a wire; elements are made again from offsets."""
-    data = msgpack.packb(operator.snapshot(lambda handles: store.identities(handles)[:, 1].tolist()))
+    data = msgpack.packb(operator.snapshot(lambda handles, *_: store.identities(handles)[:, 1].tolist()))
     other, new = fresh(make, **source)
 
     def find(offsets: list[int]) -> Handles:
@@ -181,7 +181,7 @@ def test_a_restored_repeat_goes_on_in_its_pass(cut: int) -> None:
     whole = drained(repeat(store, 3, [3, 2, 1]), store, 1)
     given = [each for _ in range(cut) for each in step(operator, store, 1) if each is not None]
     copy = repeat(store, 3, [3, 2, 1])
-    copy.restore(msgpack.unpackb(msgpack.packb(operator.snapshot(list))), np.array)
+    copy.restore(msgpack.unpackb(msgpack.packb(operator.snapshot(lambda handles, *_: handles.tolist()))), np.array)
     assert given + drained(copy, store, 1) == whole
 
 

@@ -181,6 +181,8 @@ class Stage:
         self.place.mkdir()
         self.trainer.begin(pipeline, self.place)
         moments = sorted(self.dice.sample(range(10, 150), strikes))
+        if not self.home + self.away:
+            moments = [0]  # nothing can be computed before that
         undo: Undo | None = None
         over = 0
         while True:

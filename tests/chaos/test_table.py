@@ -15,7 +15,7 @@ def test_the_table_in_the_docs_is_that_of_the_matrix() -> None:
 
 
 def test_at_least_twelve_kinds_of_fault_come_in_at_least_three_places_each() -> None:
-    places = defaultdict(set)
+    places: dict[str, set[str]] = defaultdict(set)
     for cell in CELLS:
         assert cell.place not in places[cell.fault], f"{cell.name} is there twice"
         places[cell.fault].add(cell.place)

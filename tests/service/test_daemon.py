@@ -17,15 +17,12 @@ from headrace.client.visit import visit
 from headrace.pipeline.messages import AskStatus, Status, Stop, Stopping
 
 from ..daemons import Daemon
+from .numbers import noisy
 
 Eventually = Callable[..., Any]
 Processes = Callable[..., list[int]]
 Same = Callable[[Any, Any], None]
 Outcomes = Callable[[Iterator[Any]], list[Any]]
-
-
-def noisy(x: Any, rng: np.random.Generator) -> Any:
-    return x * 1000 + rng.integers(1000), np.full(50, x)
 
 
 def pipeline(count: int) -> hr.Dataset:

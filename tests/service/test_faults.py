@@ -15,23 +15,14 @@ import pytest
 
 import headrace as hr
 
+from .killing import epoch_with_kills
+from .numbers import noisy, numbered
+
 Eventually = Callable[..., Any]
 Processes = Callable[..., list[int]]
 Folder = Callable[[hr.Service], Path]
 Same = Callable[[Any, Any], None]
 Outcomes = Callable[[Iterator[Any]], list[Any]]
-
-
-def noisy(x: Any, rng: np.random.Generator) -> Any:
-    return x * 1000 + rng.integers(1000), np.full(50, x)
-
-
-def numbered(path: Path, count: int) -> str:
-    """A file of records that hold their number."""
-    with hr.io.TFRecordWriter(path) as writer:
-        for number in range(count):
-            writer.write(b"%08d" % number)
-    return str(path)
 
 
 def test_workers_are_killed_again_and_again_and_the_bytes_are_the_same(
@@ -40,21 +31,12 @@ def test_workers_are_killed_again_and_again_and_the_bytes_are_the_same(
     path = numbered(tmp_path / "a.tfrecord", 6000)
     dataset = hr.TFRecordDataset([path, path]).map(lambda record: int(record)).map(noisy).shuffle(500, seed=1)
     dataset = dataset.batch(20).map(lambda x, y: (x, y.sum(axis=1)))
-    expected = list(dataset.iterate(0))
-    killed: set[int] = set()
     # A small budget: the workers never are far ahead of this slow consumer.
     with hr.serve(workers=2, split_bytes=20_000, budget_bytes=100_000) as service:
-        folder, got = run_folder(service), []
-        iterator = service.iterate(dataset)
-        for batch in iterator:
-            got.append(batch)
-            if len(got) % 100 == 10:
-                fresh = eventually(lambda: set(processes(folder, "worker")) - killed)  # noqa: B023  (waited for)
-                killed |= fresh
-                for pid in fresh:
-                    os.kill(pid, signal.SIGKILL)
-    same(got, expected)
-    assert len(killed) > 10
+        folder, iterator = run_folder(service), service.iterate(dataset)
+        got, killed = epoch_with_kills(iterator, lambda: processes(folder, "worker"), eventually)
+    same(got, list(dataset.iterate(0)))
+    assert killed > 10
     assert iterator.summary().ledger["repeated"] > 10, "the kills hit nobody at work"
 
 

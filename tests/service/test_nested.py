@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import headrace as hr
 from headrace import Dataset
+
+from .killing import epoch_with_kills
+from .numbers import noisy
 
 Eventually = Callable[..., Any]
 Processes = Callable[..., list[int]]
 Folder = Callable[[hr.Service], Path]
 Same = Callable[[Any, Any], None]
 Outcomes = Callable[[Iterator[Any]], list[Any]]
-
-
-def noisy(x: Any, rng: np.random.Generator) -> Any:
-    return x * 1000 + rng.integers(1000), np.full(50, x)
 
 
 def inside(n: Any) -> Dataset:
@@ -42,20 +39,11 @@ def test_workers_are_killed_again_and_again_and_the_bytes_are_the_same(
     name: str, processes: Processes, run_folder: Folder, same: Same, eventually: Eventually
 ) -> None:
     dataset = PIPELINES[name].shuffle(300, seed=1).batch(20).map(lambda x, y: (x, y.sum(axis=1)))
-    expected = list(dataset.iterate(0))
-    killed: set[int] = set()
     with hr.serve(workers=2, budget_bytes=100_000) as service:
-        folder, got = run_folder(service), []
-        iterator = service.iterate(dataset)
-        for batch in iterator:
-            got.append(batch)
-            if len(got) % 100 == 10:
-                fresh = eventually(lambda: set(processes(folder, "worker")) - killed)  # noqa: B023  (waited for)
-                killed |= fresh
-                for pid in fresh:
-                    os.kill(pid, signal.SIGKILL)
-    same(got, expected)
-    assert len(killed) > 4
+        folder, iterator = run_folder(service), service.iterate(dataset)
+        got, killed = epoch_with_kills(iterator, lambda: processes(folder, "worker"), eventually)
+    same(got, list(dataset.iterate(0)))
+    assert killed > 4
     assert iterator.summary().ledger["repeated"] > 2, "the kills hit nobody at work"
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import headrace as hr
 
+from .numbers import noisy, numbered
 from .serving import Daemon
 
 Eventually = Callable[..., Any]
@@ -35,18 +35,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def children() -> Callable[[int], set[int]]:
     """`children(pid)`: the processes that it has started and that are alive."""
     return lambda pid: {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
-def noisy(x: Any, rng: np.random.Generator) -> Any:
-    return x * 1000 + rng.integers(1000), np.full(50, x)
-
-
-def numbered(path: Path, count: int) -> str:
-    """A file of records that hold their number."""
-    with hr.io.TFRecordWriter(path) as writer:
-        for number in range(count):
-            writer.write(b"%08d" % number)
-    return str(path)
 
 
 def test_the_server_is_killed_again_and_again_in_the_middle_of_epochs_and_the_bytes_are_the_same(

@@ -13,6 +13,7 @@ from ..pipeline.errors import from_data, to_data
 from ..pipeline.feeds import Feed, Job, job_of, state_of
 from ..pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from ..pipeline.store import Store
+from ..pipeline.verdicts import Verdicts
 from ..pipeline.work import Piece, Work
 
 __all__ = ["Lane", "LaneStream"]
@@ -64,10 +65,12 @@ class LaneStream(Operator):
     depth: int
     splits: count[int]
     look_ahead: int
-    opened: Callable[[Work], None]  #: Told of each job's work.
     closed: Callable[[LaneStream], None]
     release: Callable[[Lane], None]
     share: int = 1  #: How many such streams share what one alone may have under way.
+    verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that fail.
+    forgiven: bool = False  #: Whether what fails before the segment is dropped by it,
+    warns: bool = False  #: and told.
     lanes: deque[Lane | Failed] = field(default_factory=deque)
     by_split: dict[int, Lane] = field(default_factory=dict)
     ended: bool = False
@@ -79,12 +82,18 @@ class LaneStream(Operator):
             head = self.lanes[0]
             if isinstance(head, Failed):
                 self.lanes.popleft()
-                return head
+                if not self.forgiven:
+                    return head
+                self.verdicts.ignore(head, self.warns)
+                continue
             got = head.arrivals.pop(limit)
             if got is not None:
                 if head.arrivals.abandoned:
                     self._abandon(head)
-                return got
+                if not isinstance(got, Failed) or not got.ignored:
+                    return got
+                self.verdicts.ignore(got, self.warns)
+                continue
             if not head.arrivals.spent:
                 return Signal.PENDING
             self.lanes.popleft()
@@ -105,8 +114,7 @@ class LaneStream(Operator):
         return bool(self.lanes)
 
     def _open(self, job: Job) -> None:
-        lane = Lane(next(self.splits), self.depth, Arrivals(job, self.store))
-        self.opened(job.work)
+        lane = Lane(next(self.splits), self.depth, Arrivals(job, self.store, self.verdicts))
         self.lanes.append(lane)
         self.by_split[lane.split] = lane
 

@@ -1,26 +1,21 @@
-"""The broker: jobs and their epochs, sessions with clients, delivery. Events in, actions out."""
+"""The broker: jobs and their epochs, sessions with consumers, delivery. Events in, actions out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Any, TypeAlias
 
-from ..pipeline.blocks import Block
 from ..pipeline.columns import Array
 from ..pipeline.errors import HeadraceError, to_data
 from ..pipeline.messages import (
     Close,
-    Credit,
-    Deliver,
-    Ended,
     Message,
     Next,
     Open,
     Opened,
-    Pieces,
+    Printed,
     Refused,
     Register,
     Registered,
@@ -29,120 +24,44 @@ from ..pipeline.messages import (
     Waiting,
 )
 from ..pipeline.nodes import Node
-from ..pipeline.orders import Granted, Release, Scan, Scanned, Want, Withdrawn
-from .book import Acknowledged, Book, Checkpointed, Closed, EpochOpened, Fact, JobEntry, JobMade
-from .outbox import Parcel
+from ..pipeline.orders import Granted, Scanned, Withdrawn
+from ..pipeline.seeds import derive
+from ..pipeline.verdicts import Verdict
+from .actions import Action, Ask, Event, FromClient, FromWorker, Gone, Quarantine, Record, Reply, Tell, Tick
+from .admission import epoch_meant, latest, made, objection, taken_over, unfit
+from .book import (
+    Acknowledged,
+    Book,
+    Checkpointed,
+    Closed,
+    EpochEnded,
+    EpochOpened,
+    Fact,
+    Finished,
+    JobEntry,
+    Judged,
+    Left,
+    Place,
+)
+from .conversation import Conversation
+from .delivery import ahead, delivered, missing
+from .ledger import Totals
+from .rounds import Rounds
 from .run import Limits, Run
 
 __all__ = ["Action", "Ask", "Broker", "Event", "FromClient", "FromWorker", "Gone", "Record", "Reply", "Tell", "Tick"]
 
-#: A client that said nothing for so long may be busy with a step, or gone: something is sent to find out.
-PROBE_S = 10.0
 #: How often to look for jobs that nobody came back for.
 SWEEP_S = 60.0
 
 
-#: What a network gives at least, in bytes a second: what is large may be under way for long.
-SLOWEST = 25e6
-#: And so many bytes take no time.
-AT_ONCE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class FromClient:
-    """A client said something."""
-
-    peer: str
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class FromWorker:
-    """A worker computed something."""
-
-    peer: str
-    message: Pieces
-    buffers: Sequence[Any] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time passes."""
-
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """What was sent to this client did not reach it: nobody of that name is connected."""
-
-    peer: str
-
-
-Event: TypeAlias = FromClient | FromWorker | Gone | Granted | Withdrawn | Scanned | Tick
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """To disk, before anything that follows."""
-
-    fact: Fact
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """To a client, with a block, if any."""
-
-    peer: str
-    message: Message
-    block: Block | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """To a worker."""
-
-    worker: str
-    message: Credit
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """To the coordinator."""
-
-    order: Want | Release | Scan
-
-
-Action: TypeAlias = Record | Reply | Tell | Ask
-
-
-@dataclass(slots=True)
-class Conversation:
-    """With the client that has a job's newest generation."""
-
-    peer: str
-    session: Session
-    until: int = 0
-    ended_told: bool = False
-    sent: float = -1e9  #: When elements were last sent.
-    heard: float = 0.0  #: When the client last said something.
-    probed: float = 0.0  #: When it was last sent something to see whether it is there.
-    reached: bool = True  #: Whether nothing failed to reach it since.
-    gone: float | None = None  #: Since when nothing reaches it.
-    printed: int = 0  #: Characters of what workers printed that were sent since it last said something.
-
-    def speaks(self, peer: str, now: float) -> None:
-        """The client said something."""
-        self.peer, self.heard, self.probed, self.reached, self.gone = peer, now, now, True, None
-        self.printed = 0
-
-
 @dataclass(slots=True, kw_only=True)
 class Broker:
-    """Puts what workers computed in order and hands it to clients.
+    """Puts what workers computed in order and hands it to the consumers of each job.
 
-    Only the newest session of a job is heard. Everything produced is kept until it is acknowledged, and sent
-    again, identically, where it may have been lost.
+    Only the newest session of a consumer is heard. Everything produced is kept until it is acknowledged, and sent
+    again, identically, where it may have been lost. Two epochs of a job at most are alive: the one that not all
+    of its consumers have left, and the next.
     """
 
     incarnation: int
@@ -150,22 +69,24 @@ class Broker:
     limits: Limits = field(default_factory=Limits)
     book: Book = field(default_factory=Book)
     allocate: Callable[[str, int], Array | None] | None = None  #: Room for so many bytes in memory shared with a peer.
-    idle_s: float = 300.0  #: A run whose client is gone for so long is stopped until that opens it again.
-    forget_s: float = 7 * 86400.0  #: A job whose client did not come back for so long is closed.
+    idle_s: float = 300.0  #: The runs of a job whose clients are gone for so long are stopped until one opens it again.
+    forget_s: float = 7 * 86400.0  #: A job whose clients did not come back for so long is closed.
+    prefill: bool = True  #: Whether the next epoch is computed while the last elements of one are delivered.
     missed: dict[int, float] = field(default_factory=dict)  #: Since when a job has no client.
     swept: float = 0.0
     now: float = 0.0
     splits: count[int] = field(default_factory=count)
-    runs: dict[int, Run] = field(default_factory=dict)
+    runs: dict[tuple[int, int], Run] = field(default_factory=dict)  #: By job and epoch.
     workers: int = 0  #: That are there.
     sent: int = 0  #: Elements handed to clients, those sent again included.
-    conversations: dict[int, Conversation] = field(default_factory=dict)
+    totals: Totals = field(default_factory=Totals)  #: Of all ledgers.
+    conversations: dict[tuple[int, int], Conversation] = field(default_factory=dict)  #: By job and consumer.
 
     def handle(self, event: Event) -> list[Action]:
         """What to do about an event."""
         actions = list(self._react(event))
-        for job in list(self.runs):
-            actions += self._pump(job)
+        for run in list(self.runs.values()):
+            actions += self._pump(run)
         return actions
 
     def _react(self, event: Event) -> Iterator[Action]:
@@ -183,41 +104,60 @@ class Broker:
                 for run in self.runs.values():
                     run.withdrawn(event)
             case Scanned(job, path, bounds):
-                if job in self.runs:
-                    self.runs[job].scanned(path, bounds)
+                for run in self.runs_of(job):
+                    run.scanned(path, bounds)
             case Gone(peer):
                 for talk in self.conversations.values():
                     if talk.peer == peer:
-                        talk.reached, talk.gone = False, self.now if talk.gone is None else talk.gone
+                        talk.unreachable(self.now)
             case Tick(now):
                 self.now = now
-                for job in list(self.conversations):
-                    yield from self._look_after(job)
+                for talk in list(self.conversations.values()):
+                    yield from self._look_after(talk)
                 if now - self.swept >= SWEEP_S:
                     self.swept = now
                     yield from self._forget()
 
-    def _look_after(self, job: int) -> Iterator[Action]:
+    def runs_of(self, job: int) -> list[Run]:
+        """The epochs of a job that are alive, the earlier one first."""
+        return sorted((run for run in self.runs.values() if run.job == job), key=lambda run: run.epoch)
+
+    def begins(self, entry: JobEntry, message: Open) -> bool:
+        """Whether this would begin an epoch, rather than go on with one."""
+        return 0 <= message.consumer < entry.consumers and epoch_meant(entry, message) not in entry.epochs
+
+    def talks(self, job: int) -> dict[int, Conversation]:
+        """Those with the consumers of a job, by consumer."""
+        return {consumer: talk for (number, consumer), talk in self.conversations.items() if number == job}
+
+    def talks_in(self, run: Run) -> list[Conversation]:
+        """Those with the consumers that are in an epoch."""
+        consumers = range(run.rounds.consumers)
+        found = (self.conversations.get((run.job, consumer)) for consumer in consumers)
+        return [talk for talk in found if talk is not None and talk.session[3] == run.epoch]
+
+    def _look_after(self, talk: Conversation) -> Iterator[Action]:
         """See whether a silent client is still there; a busy one may be silent for as long as it likes.
 
-        Silence alone does not count, and neither does one connection that broke: a run is stopped where each
-        probe failed for as long as `idle_s`. It goes on from its checkpoint when its client opens it again.
+        Where none of a job's clients is, its runs are stopped. They go on from a checkpoint when one comes again.
         """
-        talk = self.conversations[job]
-        if self.now - talk.probed < min(PROBE_S, self.idle_s / 2):
-            return
-        if talk.reached:
-            talk.gone = None
-        elif talk.gone is not None and self.now - talk.gone >= self.idle_s:
-            del self.conversations[job]
-            yield from self._stop(job)
-            return
-        talk.probed, talk.reached = self.now, True
-        yield Reply(talk.peer, Waiting(talk.session, ""))
+        gone = talk.probe(self.now, self.idle_s)
+        if gone is None:
+            yield Reply(talk.peer, Waiting(talk.session, ""))
+        elif gone:
+            yield from self._drop(talk)
+
+    def _drop(self, talk: Conversation) -> Iterator[Action]:
+        """A conversation is over; without any other of its job nothing is computed for it."""
+        job = talk.run[0]
+        del self.conversations[job, talk.consumer]
+        if not self.talks(job):
+            for run in self.runs_of(job):
+                yield from self._stop(run)
 
     def _forget(self) -> Iterator[Action]:
         """Close jobs whose clients have ended without a word. Who returns still later registers anew, and goes on."""
-        jobs = self.book.jobs.keys() - self.conversations.keys()
+        jobs = self.book.jobs.keys() - {job for job, _ in self.conversations}
         self.missed = {job: self.missed.get(job, self.now) for job in jobs}
         for job in sorted(jobs):
             if self.now - self.missed[job] >= self.forget_s:
@@ -231,137 +171,240 @@ class Broker:
                 yield from self._open(peer, message)
             case Next():
                 yield from self._next(peer, message)
-            case Close(job, generation) if job in self.book.jobs and generation >= self.book.jobs[job].generation:
-                yield from self._close(job)
+            case Close(job, generation, consumer):
+                place = self._place(job, consumer)
+                if place is not None and generation >= place.generation and not place.left:
+                    yield from self._leave(job, consumer)
 
-    def _register(self, peer: str, message: Register) -> Iterator[Action]:
-        if message.key not in self.book.numbers:
-            try:
-                self.decode(message.graph)
-            except HeadraceError as error:
-                yield Reply(peer, Refused(to_data(error), message.key))
-                return
-            yield self._record(JobMade(self.book.last + 1, message.key, message.graph, message.seed, message.folder))
-        yield Reply(peer, Registered(message.key, self.book.numbers[message.key]))
+    def _place(self, job: int, consumer: int) -> Place | None:
+        entry = self.book.jobs.get(job)
+        return entry.places[consumer] if entry is not None and 0 <= consumer < entry.consumers else None
 
     def _record(self, fact: Fact) -> Record:
         self.book.apply(fact)
         return Record(fact)
 
+    # Jobs.
+
+    def _register(self, peer: str, message: Register) -> Iterator[Action]:
+        try:
+            if (why := objection(self.book, message)) is not None:
+                raise why
+            if message.key not in self.book.numbers:
+                self.decode(message.graph)
+                yield self._record(made(self.book.last + 1, message))
+        except HeadraceError as error:
+            yield Reply(peer, Refused(to_data(error), message.key))
+            return
+        entry = self.book.jobs[self.book.numbers[message.key]]
+        yield Reply(peer, Registered(message.key, entry.number, entry.generation))
+
+    def _leave(self, job: int, consumer: int) -> Iterator[Action]:
+        """A consumer is done with a job; what would be for it is for nobody. With the last one the job ends."""
+        others = (place for index, place in enumerate(self.book.jobs[job].places) if index != consumer)
+        if all(place.left for place in others):
+            yield from self._close(job)
+            return
+        yield self._record(Left(job, consumer))
+        for run in self.runs_of(job):
+            run.rounds.outboxes[consumer].leave()
+        if (talk := self.conversations.get((job, consumer))) is not None:
+            yield from self._drop(talk)
+        yield from self._tidy(self.book.jobs[job])
+
+    def _close(self, job: int) -> Iterator[Action]:
+        for run in self.runs_of(job):
+            yield from self._stop(run)
+        for consumer in self.talks(job):
+            del self.conversations[job, consumer]
+        if self.book.jobs[job].name:
+            yield self._record(Finished(self.book.jobs[job].key))
+        yield self._record(Closed(job))
+
+    # Epochs.
+
     def _open(self, peer: str, message: Open) -> Iterator[Action]:
-        entry = self.book.jobs.get(message.job)
+        entry, consumer = self.book.jobs.get(message.job), message.consumer
         if entry is None or message.incarnation != self.incarnation:
             yield Reply(peer, Stale(self.incarnation))
             return
-        epoch = max(entry.epoch, 0) if message.epoch < 0 else message.epoch
-        asked, newest = (message.generation, epoch), (entry.generation, entry.epoch)
-        if asked < newest:
-            return  # a former life of the client speaks, or an epoch that it has left
-        again = message.generation == entry.generation
-        if asked != newest:
-            yield self._record(EpochOpened(entry.number, epoch, message.generation))
-        cursor = entry.acknowledged if message.cursor is None else message.cursor
-        try:
-            yield from self._run_from(entry, cursor, again)
-        except HeadraceError as error:  # another version of us may have journaled a graph that we cannot read
-            self.conversations.pop(entry.number, None)
+        if (error := unfit(entry, message)) is not None:
+            if self._speaker(message.job, consumer) == peer and message.generation < entry.places[consumer].generation:
+                return  # late word of its own
             yield Reply(peer, Refused(to_data(error), entry.key))
             return
-        session = (message.generation, self.incarnation, entry.number, epoch)
-        talk = self.conversations.get(entry.number)
+        place, epoch = entry.places[consumer], epoch_meant(entry, message)
+        again = message.generation == place.generation
+        if (message.generation, epoch) < (place.generation, place.epoch) or (place.left and again):
+            return  # late word of an epoch that it has left, or of before it left
+        session = (message.generation, self.incarnation, entry.number, epoch, consumer)
+        if epoch > latest(entry, consumer):
+            reason = ahead(entry, consumer, self.talks(entry.number), self.now)
+            yield Reply(peer, Waiting(session, reason))
+            return
+        yield from self._enter(entry, session, again)
+        cursor = place.acknowledged if message.cursor is None else message.cursor
+        try:
+            yield from self._run_from(entry, session, cursor, again)
+        except HeadraceError as error:  # another version of us may have journaled a graph that we cannot read
+            self.conversations.pop((entry.number, consumer), None)
+            yield Reply(peer, Refused(to_data(error), entry.key))
+            return
+        yield from self._greet(peer, session, cursor)
+
+    def _enter(self, entry: JobEntry, session: Session, again: bool) -> Iterator[Action]:
+        """Have it on record that a consumer is in an epoch; what it leaves behind is for nobody."""
+        generation, _, job, epoch, consumer = session
+        place = entry.places[consumer]
+        if (generation, epoch) == (place.generation, place.epoch) and not place.left:
+            return
+        there = max((each.acknowledged for each in entry.places if each.epoch == epoch), default=0)
+        came_back, backward = place.left, epoch < place.epoch
+        yield self._record(EpochOpened(job, epoch, generation, consumer))
+        if came_back:  # what it missed is gone: it goes on where the others are
+            run = self.runs.get((job, epoch))
+            there = max(there, run.rounds.outboxes[consumer].produced if run is not None else 0)
+            yield self._record(Acknowledged(job, epoch, there, consumer))
+        for run in self.runs_of(job):
+            if run.epoch < epoch:
+                run.rounds.outboxes[consumer].leave()
+            elif backward:
+                yield from self._stop(run)
+        yield from self._tidy(entry)
+
+    def _tidy(self, entry: JobEntry) -> Iterator[Action]:
+        """Stop what nobody is in any more."""
+        for run in self.runs_of(entry.number):
+            if run.epoch < entry.epoch:
+                yield from self._stop(run)
+
+    def _greet(self, peer: str, session: Session, cursor: int) -> Iterator[Action]:
+        _, _, job, epoch, consumer = session
+        talk = self.conversations.get((job, consumer))
+        if talk is not None and talk.peer != peer and talk.session[0] < session[0]:
+            error = taken_over(self.book.jobs[job], consumer)
+            yield Reply(talk.peer, Refused(to_data(error), self.book.jobs[job].key))
         if talk is None or talk.session != session:
-            talk = self.conversations[entry.number] = Conversation(peer, session, until=cursor)
-            self.runs[entry.number].outbox.rewind(cursor)
+            talk = self.conversations[job, consumer] = Conversation(peer, session, until=cursor)
+            self.runs[job, epoch].rounds.outboxes[consumer].rewind(cursor)
         talk.speaks(peer, self.now)
         yield Reply(peer, Opened(session, cursor))
 
-    def _run_from(self, entry: JobEntry, cursor: int, again: bool) -> Iterator[Action]:
-        """Have a run that can give the elements from `cursor` on, `again` to the same life of the client or another."""
-        run = self.runs.get(entry.number)
-        intact = run is not None and (again or not run.outbox.touched(cursor))
-        if run is not None and run.epoch == entry.epoch and run.outbox.reaches(cursor) and intact:
-            run.skip = min(run.skip, cursor)
-            return
-        if run is not None:
-            yield from self._stop(entry.number)
-        checkpoint = entry.checkpoint
-        usable = checkpoint is not None and self._usable(checkpoint, cursor)
-        run = Run(entry.number, entry.epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
-        run.folder = entry.folder
-        run.allocate = partial(self._room, entry.number)
-        run.start(checkpoint.state if checkpoint is not None and usable else None, cursor)
-        run.checkpoint_at = self.now
-        self.runs[entry.number] = run
+    def _run_from(self, entry: JobEntry, session: Session, cursor: int, again: bool) -> Iterator[Action]:
+        """Have a run that can give a consumer its elements from `cursor` on, `again` to the same life of it or another.
 
-    def _room(self, job: int, nbytes: int) -> Array | None:
-        """Memory that is shared with the client of a job."""
-        if self.allocate is None or job not in self.conversations:
-            return None
-        return self.allocate(self.conversations[job].peer, nbytes)
+        Where it was gone too far, or a former life may have written into what it shares, the run is made anew; the
+        others are sent again what they have not acknowledged.
+        """
+        _, _, job, epoch, consumer = session
+        run = self.runs.get((job, epoch))
+        if run is not None:
+            outbox = run.rounds.outboxes[consumer]
+            if outbox.reaches(cursor) and (again or not outbox.touched(cursor)):
+                outbox.skip, outbox.left = min(outbox.skip, cursor), False
+                run.opened = True
+                return
+            yield from self._stop(run)
+        run = self._begin(entry, epoch, {consumer: cursor})
+        run.opened = True
+
+    def _begin(self, entry: JobEntry, epoch: int, cursors: dict[int, int]) -> Run:
+        """A new run of an epoch, from the newest checkpoint that is of use to all consumers."""
+        known = entry.entry(epoch)
+        room = partial(self._room, entry.number)
+        rounds = Rounds(entry.consumers, known.base, entry.even, room)
+        for consumer, (outbox, place) in enumerate(zip(rounds.outboxes, entry.places, strict=True)):
+            outbox.left = place.left or place.epoch > epoch
+            outbox.skip = cursors.get(consumer, place.acknowledged if place.epoch == epoch else 0)
+        run = Run(entry.number, epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
+        run.folder, run.rounds, run.checkpoint_at = entry.folder, rounds, self.now
+        run.name = f"{derive('run', entry.key):016x}"
+        needed = min((each.skip for each in rounds.outboxes if not each.left), default=0)
+        checkpoint = known.checkpoint
+        usable = checkpoint is not None and self._usable(checkpoint, known.base + entry.consumers * needed)
+        decided = [Verdict.from_data(each.verdict) for each in known.judged.values()]
+        run.start(checkpoint.state if checkpoint is not None and usable else None, decided)
+        self.runs[entry.number, epoch] = run
+        return run
+
+    def _room(self, job: int, consumer: int, nbytes: int) -> Array | None:
+        """Memory that is shared with a consumer of a job."""
+        talk = self.conversations.get((job, consumer))
+        return self.allocate(talk.peer, nbytes) if self.allocate is not None and talk is not None else None
 
     def _usable(self, checkpoint: Checkpointed, cursor: int) -> bool:
         """Whether a run that begins at a checkpoint can give the elements from `cursor` on."""
         return checkpoint.cursor <= cursor
 
-    def _stop(self, job: int) -> list[Action]:
-        run = self.runs.pop(job)
+    def _stop(self, run: Run) -> list[Action]:
+        del self.runs[run.job, run.epoch]
+        self.totals.note(run.job, run.epoch, run.numbers, over=True)
         run.close()
         return [Ask(order) for order in run.orders]
 
+    # Delivery.
+
     def _next(self, peer: str, message: Next) -> Iterator[Action]:
-        talk = self.conversations.get(message.session[2])
-        if talk is None:
-            yield Reply(peer, Stale(self.incarnation))
+        _, _, job, _, consumer = message.session
+        talk = self.conversations.get((job, consumer))
+        if talk is None or not self._current(talk, message.session):
+            yield from self._not_current(peer, talk, message.session)
             return
-        if not self._current(talk, message.session):
-            return  # of a session that is over
         talk.speaks(peer, self.now)
-        run = self.runs[message.session[2]]
+        run = self.runs[talk.run]
+        outbox = run.rounds.outboxes[consumer]
         talk.until = max(talk.until, message.until)
-        if run.outbox.acknowledge(message.acknowledged):
-            yield self._record(Acknowledged(run.job, run.epoch, message.acknowledged))
+        if outbox.acknowledge(message.acknowledged):
+            yield self._record(Acknowledged(run.job, run.epoch, message.acknowledged, consumer))
             if (settled := run.settled()) is not None:
                 yield self._record(Checkpointed(run.job, run.epoch, *settled))
         if message.again:
-            if self._lost(talk, run.outbox.bytes_from(message.received)):
-                run.outbox.rewind(message.received)
+            if talk.lost(outbox.bytes_from(message.received), self.now):
+                outbox.rewind(message.received)
             talk.ended_told = False
-            if run.outbox.produced <= message.received and not run.ended:
-                yield Reply(peer, Waiting(talk.session, run.why_waiting()))
-
-    def _lost(self, talk: Conversation, nbytes: int) -> bool:
-        """Whether so many bytes would have arrived since they were sent: or else large ones would be sent for ever."""
-        return self.now - talk.sent >= (nbytes - AT_ONCE) / SLOWEST
+            if outbox.produced <= message.received and not run.ended:
+                yield Reply(talk.peer, Waiting(talk.session, self.why(run)))
 
     def _current(self, talk: Conversation, session: Session) -> bool:
         """Whether a request belongs to the conversation at hand."""
         return session == talk.session
 
-    def _close(self, job: int) -> Iterator[Action]:
-        if job in self.runs:
-            yield from self._stop(job)
-        self.conversations.pop(job, None)
-        yield self._record(Closed(job))
+    def _speaker(self, job: int, consumer: int) -> str | None:
+        """The peer that is the newest life of a consumer."""
+        talk = self.conversations.get((job, consumer))
+        return talk.peer if talk is not None else None
 
-    def _pump(self, job: int) -> Iterator[Action]:
+    def _not_current(self, peer: str, talk: Conversation | None, session: Session) -> Iterator[Action]:
+        """Of a session that is over: whoever speaks may have to know."""
+        generation, _, job, _, consumer = session
+        place = self._place(job, consumer)
+        if place is not None and generation < place.generation and self._speaker(job, consumer) != peer:
+            entry = self.book.jobs[job]
+            yield Reply(peer, Refused(to_data(taken_over(entry, consumer)), entry.key))
+        elif talk is None:
+            yield Reply(peer, Stale(self.incarnation))
+
+    def why(self, run: Run) -> str:
+        """In words, what a consumer waits for."""
+        if not run.full:
+            return run.why_waiting()
+        return missing(self.book.jobs[run.job], run, self.talks(run.job), self.now)
+
+    def _pump(self, run: Run) -> Iterator[Action]:
         """Move a run as far as it goes."""
-        run, talk = self.runs[job], self.conversations.get(job)
-        if run.ended and talk is not None and talk.ended_told and not run.outbox.parcels:
-            return
-        if talk is not None:
-            run.produce(talk.until)
+        talks = self.talks_in(run)
+        if talks:
+            run.produce(max(talk.until for talk in talks))
+            yield from self._decide(run, talks)
             run.checkpoint(self.now)
-            for parcel in run.outbox.unsent(talk.until):
-                talk.sent = self.now
-                yield self._deliver(talk, parcel)
-            if run.ended and run.outbox.sent >= run.outbox.produced and not talk.ended_told:
-                talk.ended_told = True
-                yield Reply(
-                    talk.peer,
-                    Ended(talk.session, run.outbox.produced, run.checksum, run.ledger.to_data(run.outbox.produced)),
-                )
+            for talk in talks:
+                for reply in delivered(run, talk, self.now):
+                    self.sent += getattr(reply.message, "count", 0)
+                    yield reply
         if not run.ended:
             run.look_ahead(self.workers)
+        elif not run.followed and talks:
+            self._follow(run)
         granted = list(run.credit(self.now))
         for order in run.orders:
             yield Ask(order)
@@ -369,9 +412,26 @@ class Broker:
         for worker, credit in granted:
             yield Tell(worker, credit)
 
-    def _deliver(self, talk: Conversation, parcel: Parcel) -> Reply:
-        self.sent += parcel.count
-        layout = parcel.block.layout.to_data() if parcel.block is not None else None
-        error = to_data(parcel.error) if parcel.error is not None else None
-        message = Deliver(talk.session, parcel.first, parcel.count, layout, parcel.checksum, error)
-        return Reply(talk.peer, message, parcel.block)
+    def _decide(self, run: Run, talks: list[Conversation]) -> Iterator[Action]:
+        """What was decided is on record before anything is sent that depends on it; and so is the end."""
+        told = list(run.known) if not run.told else []  # its line may not have been written when the server died
+        run.told = True
+        for verdict in run.decide():
+            yield self._record(Judged(run.job, run.epoch, verdict.serial, verdict.to_data()))
+            told.append(verdict)
+        if path := run.verdicts.policy.path:
+            for verdict in told:
+                yield Quarantine(run.job, run.epoch, path, run.name, verdict)
+        while run.verdicts.warnings:
+            text = run.verdicts.warnings.pop(0)
+            yield from (Reply(talk.peer, Printed("server", f"{text}\n")) for talk in talks)
+        if run.ended and run.epoch not in self.book.ended.get(run.job, ()):
+            yield self._record(EpochEnded(run.job, run.epoch, run.numbers))
+
+    def _follow(self, run: Run) -> None:
+        """All of an epoch is there to be delivered: the next one begins to be computed."""
+        entry, after = self.book.jobs[run.job], run.epoch + 1
+        if self.prefill and run.epoch == entry.epoch:
+            run.followed = True
+            if (run.job, after) not in self.runs:
+                self._begin(entry, after, {})

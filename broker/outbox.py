@@ -11,30 +11,42 @@ from ..pipeline.errors import HeadraceError
 
 __all__ = ["Outbox", "Parcel"]
 
+#: A parcel takes about so many bytes beside its block.
+PARCEL_BYTES = 512
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
-    """Elements `first` and on, or one failed element."""
+    """Elements `first` and on of one consumer, or one failed element."""
 
     first: int
     count: int
     block: Block | None
     error: HeadraceError | None
     checksum: int
+    mask: bool = True  #: False where it fills up a round.
 
     @property
     def next(self) -> int:
         """The number of the element behind it."""
         return self.first + self.count
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return PARCEL_BYTES + (self.block.nbytes if self.block is not None else 0)
+
 
 @dataclass(slots=True)
 class Outbox:
-    """Parcels in order, from the first that is not wholly acknowledged."""
+    """Parcels of one consumer in order, from the first that is not wholly acknowledged."""
 
     produced: int = 0  #: Elements put in so far, counted from the epoch's first.
     sent: int = 0  #: Elements sent so far in this session.
     acknowledged: int = 0
+    skip: int = 0  #: Elements before this number need not be delivered: they were.
+    left: bool = False  #: Whether the consumer wants nothing more: all counts as acknowledged.
+    nbytes: int = 0  #: Of all parcels in it.
     parcels: deque[Parcel] = field(default_factory=deque)
 
     def put(self, parcel: Parcel) -> None:
@@ -42,6 +54,14 @@ class Outbox:
         assert parcel.first == self.produced, "parcels follow one another"
         self.produced = parcel.next
         self.parcels.append(parcel)
+        self.nbytes += parcel.nbytes
+        if not self.wants(parcel.next):
+            self.sent = self.produced
+            self.acknowledge(parcel.next)
+
+    def wants(self, end: int) -> bool:
+        """Whether anything of the elements before `end` is still to be delivered."""
+        return end > self.skip and not self.left
 
     def acknowledge(self, cursor: int) -> bool:
         """All before `cursor` is done with; whether that is news."""
@@ -49,8 +69,14 @@ class Outbox:
             return False
         self.acknowledged = cursor
         while self.parcels and self.parcels[0].next <= cursor:
-            self.parcels.popleft()
+            self.nbytes -= self.parcels.popleft().nbytes
         return True
+
+    def leave(self) -> None:
+        """The consumer wants nothing more, for now."""
+        self.left = True
+        self.sent = self.produced
+        self.acknowledge(self.produced)
 
     def unsent(self, until: int) -> Iterator[Parcel]:
         """Parcels that begin before `until` and were not sent yet; they count as sent."""

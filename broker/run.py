@@ -1,30 +1,33 @@
-"""An epoch's run: the operators of one job in one epoch, fed by lanes, emptied into an outbox."""
+"""An epoch's run: the operators of one job in one epoch, fed by lanes, dealt out to consumers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-import numpy as np
-
-from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, build, top_of
-from ..pipeline.columns import Allocate
+from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
+from ..pipeline.columns import Array
 from ..pipeline.feeds import Feed, OnceFeed, payload_of
-from ..pipeline.held import NotKept, Origins, found, keep, recovery
-from ..pipeline.kernels.identity import chain
+from ..pipeline.held import saved
 from ..pipeline.messages import Credit, Pieces
 from ..pipeline.nodes import Lines, Node, Records
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
 from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
 from ..pipeline.pieces import piece_from
-from ..pipeline.recovery import Recovered, RecoveryFeed
+from ..pipeline.recovery import Recovered
+from ..pipeline.segment import Segment
 from ..pipeline.store import Store
+from ..pipeline.verdicts import Verdict, Verdicts, ledger_of, policy_of
 from .lanes import Lane, LaneStream
-from .outbox import Outbox, Parcel
+from .ledger import Effort
+from .rounds import Rounds
 
 __all__ = ["Limits", "Run"]
+
+#: After so many verdicts there is a checkpoint, so that they need not be known any more.
+VERDICTS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +47,6 @@ class Limits:
     least_s: float = 0.25  #: Between checkpoints, so that they cost little however fast elements go.
 
 
-@dataclass(slots=True)
-class Ledger:
-    """What happened in an epoch, in numbers."""
-
-    computed: int = 0  #: Elements that came from workers.
-    repeated: int = 0  #: Leases that ended before their split was complete, so that it was leased again.
-    duplicates: int = 0  #: Pieces that came again, or out of turn, and were left out.
-    fenced: int = 0  #: Pieces of leases that were over.
-    checkpoints: int = 0
-    failed: int = 0  #: Elements that failed.
-
-    def to_data(self, delivered: int) -> dict[str, int]:
-        """The same and how much was delivered, for who wants to see it."""
-        return asdict(self) | {"delivered": delivered}
-
-
 @dataclass(slots=True, eq=False)
 class Run:
     """All that is volatile of one epoch of one job. Built anew from a checkpoint after a death."""
@@ -71,63 +58,103 @@ class Run:
     limits: Limits
     splits: count[int]
     folder: str = ""  #: In which relative file names are looked up.
-    allocate: Allocate | None = None  #: Where blocks for the client are to lie.
-    store: Store = field(default_factory=Store)
-    outbox: Outbox = field(default_factory=Outbox)
-    ledger: Ledger = field(default_factory=Ledger)
-    origins: Origins = field(default_factory=Origins)
+    name: str = ""  #: Of its job, in what is told of skipped elements.
+    rounds: Rounds = field(default_factory=Rounds)
+    opened: bool = False  #: Whether a consumer is in it; before, it computes ahead.
+    followed: bool = False  #: Whether the next epoch's run was begun behind it.
+    effort: Effort = field(default_factory=Effort)
+    verdicts: Verdicts = field(init=False)  #: What becomes of elements that fail.
+    known: Sequence[Verdict] = ()  #: What had been decided when this began.
+    decided: int = 0  #: Verdicts since the last checkpoint.
+    told: bool = False  #: Whether what is known was told once more to whoever keeps what was skipped.
     streams: list[LaneStream] = field(default_factory=list)
     bounds: dict[str, Sequence[int | None] | None] = field(default_factory=dict)  #: Of files; None while asked for.
     orders: list[Want | Release | Scan] = field(default_factory=list)  #: For the coordinator, to be taken.
     operator: Operator = field(init=False)
     state: State | None = None  #: A checkpoint whose elements are being computed again.
-    skip: int = 0  #: Elements before this number need not be delivered: they were.
-    checksum: int = 0
-    ended: bool = False
-    each_bytes: float = 0.0  #: Of an element delivered, learnt.
+    ended: bool = False  #: Whether all elements of the epoch have come.
     checkpoints: list[tuple[int, State]] = field(default_factory=list)  #: Not yet acknowledged that far.
     checkpoint_at: float = 0.0
     checkpoint_cursor: int = 0
 
-    def start(self, state: State | None, skip: int) -> None:
-        """Begin at the epoch's start or at a checkpoint; deliver from element `skip` on."""
-        self.skip = skip
+    @property
+    def busy(self) -> bool:
+        """Whether a consumer that is there still is to get something of it."""
+        return not self.ended or self.rounds.acknowledged < self.rounds.made or self.rounds.nbytes > 0
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The ledger: what became of all elements so far."""
+        rounds = self.rounds
+        each = [outbox.produced for outbox in rounds.outboxes]
+        dealt = {"delivered": sum(each) - rounds.padded, "dropped": rounds.dropped, "padded": rounds.padded}
+        stream = ledger_of(self.verdicts.counts, rounds.produced, rounds.checksum)
+        return {**self.effort.to_data(), **stream, **dealt, "consumers": each}
+
+    @property
+    def store(self) -> Store:
+        """Where its elements are."""
+        return self.rounds.store
+
+    def start(self, state: State | None = None, known: Sequence[Verdict] = ()) -> None:
+        """Begin at the epoch's start or at a checkpoint, knowing what was decided since."""
+        self.known = known
+        self._judge()
         if state is None:
-            self.operator = build(self.graph, self._settings())
+            self.operator = judged(self.graph, self._settings())
             return
-        self.outbox.produced = self.outbox.sent = self.outbox.acknowledged = self.checkpoint_cursor = state["cursor"]
-        self.checksum, self.state = state["checksum"], state
-        works = recovery(state["operator"])
-        stream = self._stream(RecoveryFeed(works), 0)
-        self.operator = Recovered(stream, self.store, sum(len(each.only or ()) for each in works))
+        self.rounds.begin(state)
+        self.checkpoint_cursor, self.state = state["cursor"], state
+        self.operator = Recovered(
+            state["held"], self.graph, self.store, lambda path, feed: self._stream(feed, path[-1])
+        )
+
+    def _judge(self) -> None:
+        """Begin to decide, and to count."""
+        self.verdicts = Verdicts(policy_of(self.graph, self.folder), self.name)
+        self.verdicts.learn(self.known)
+
+    def decide(self) -> list[Verdict]:
+        """What was decided since this was asked last: to be on record before anything more is delivered."""
+        found = self.verdicts.take()
+        self.decided += len(found)
+        return found
 
     def _settings(self) -> Settings:
         return Settings(
             self.store,
             self.seed,
             self.epoch,
-            stream=lambda segment, feed: self._stream(feed, segment.path[-1]),
+            stream=lambda segment, feed: self._stream(feed, segment.path[-1], segment),
             cut=self._cut,
             rows_each=lambda rows: max(1, min(self.limits.rows_each, rows // self.limits.splits_least)),
             buffer_bytes=buffer_bytes_of(self.graph) or BUFFER_BYTES,
             folder=self.folder,
-            allocate=self.allocate,
+            allocate=self._room if self.rounds.consumers == 1 else None,  # nobody knows yet whose it will be
             top=top_of(self.graph),
             eager=self.limits.look_ahead + 4 * self.limits.look_ahead_each,
+            verdicts=self.verdicts,
         )
 
-    def _stream(self, feed: Feed | RecoveryFeed, depth: int) -> LaneStream:
+    def _room(self, nbytes: int) -> Array | None:
+        """Memory that the one consumer shares."""
+        return self.rounds.room(0, nbytes) if self.rounds.room is not None else None
+
+    def _stream(self, feed: Feed, depth: int, segment: Segment | None = None) -> LaneStream:
+        """A segment's stream; without the segment, one that computes again what was held, of which nothing counts."""
         stream = LaneStream(
-            feed,  # type: ignore[arg-type]
+            feed,
             self.store,
             depth,
             self.splits,
             self.limits.look_ahead,
-            opened=self.origins.add,
             closed=self._closed,
             release=self._release,
             share=feed.share if isinstance(feed, OnceFeed) else 1,
         )
+        if segment is not None:
+            stream.verdicts = self.verdicts
+            stream.forgiven, stream.warns = segment.forgiven is not None, segment.warns
         self.streams.append(stream)
         return stream
 
@@ -170,20 +197,20 @@ class Run:
         """A lease is over; the split is wanted again from its watermark."""
         if (at := self.lane(order.split)) is not None and at[1].attempt == order.attempt:
             at[1].attempt, at[1].wanted = None, False
-            self.ledger.repeated += 1
+            self.effort.repeated += 1
 
     def pieces(self, message: Pieces, buffers: Sequence[Any]) -> None:
         """A worker computed something."""
         at = self.lane(message.split)
         if at is None or not self._counts(at[1], message.attempt):
-            self.ledger.fenced += 1
+            self.effort.fenced += 1
             return
         stream, lane = at
         piece = piece_from(message, buffers, lane.arrivals.job.work)
         if not stream.arrive(lane, piece):
-            self.ledger.duplicates += 1
+            self.effort.duplicates += 1
         elif piece.block is not None:
-            self.ledger.computed += piece.block.rows
+            self.effort.computed += piece.block.rows
         if lane.arrivals.complete:
             self._release(lane)
             lane.wanted = False
@@ -195,54 +222,48 @@ class Run:
     # What goes out.
 
     def produce(self, until: int) -> None:
-        """Fill the outbox up to element `until`, as far as what has arrived allows."""
-        while not self.ended and self.outbox.produced < until:
-            got = self.operator.pull(self._limit(until - self.outbox.produced))
+        """Fill the outboxes up to round `until`, as far as what has arrived, and what they may hold, allow."""
+        while not self.ended and self.rounds.made < until and not self.full:
+            got = self.operator.pull(self._limit(until))
             if got is Signal.PENDING:
                 return
             if got is Signal.END:
                 self._finish()
             elif isinstance(got, Failed):
-                self.ledger.failed += 1
-                self._put(Parcel(self.outbox.produced, 1, None, got.error, self.checksum))
+                self.rounds.fail(got.error)
             else:
-                while len(got):  # elements of unlike structure travel apart
-                    count = self.store.together(got)
-                    self._deliver(got[:count])
-                    got = got[count:]
+                self.rounds.deal(got)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more is to be produced before more is acknowledged.
+
+        A loop is done with its element when it comes for the next: one round behind that always may be produced.
+        """
+        rounds = self.rounds
+        return rounds.nbytes >= self.limits.budget_bytes and rounds.made > rounds.acknowledged + 1
+
+    def _limit(self, until: int) -> int:
+        """How many elements to ask for: whole rounds, of which each consumer's part fits into a parcel."""
+        rounds = self.rounds
+        fitting = int(self.limits.parcel_bytes / rounds.each_bytes) if rounds.each_bytes else 1
+        return (max(1, min(until - rounds.made, 1024, fitting)) - 1) * rounds.consumers + rounds.lacking
 
     def _finish(self) -> None:
         """The epoch's end, or that of computing again what a checkpoint held: without all of it, from the start."""
         if not isinstance(self.operator, Recovered) or self.state is None:
             self.operator.close()
+            self.rounds.finish()
             self.ended = True
             return
         recovered, state = self.operator, self.state["operator"]
         recovered.close()
         if not recovered.complete:
-            self.store, self.outbox = Store(), Outbox()
-            self.checksum = self.checkpoint_cursor = 0
-        self.operator, self.state = build(self.graph, self._settings()), None
+            self.rounds, self.checkpoint_cursor = self.rounds.again(Store()), 0
+            self._judge()
+        self.operator, self.state = judged(self.graph, self._settings()), None
         if recovered.complete:
-            self.operator.restore(state, lambda data: found(data, recovered.handles, self.store))
-
-    def _limit(self, room: int) -> int:
-        return max(1, min(room, 1024, int(self.limits.parcel_bytes / self.each_bytes) if self.each_bytes else 1))
-
-    def _deliver(self, handles: Any) -> None:
-        self.checksum = int(chain(np.uint64(self.checksum), self.store.identities(handles)))
-        block = self.store.whole(handles)
-        if self.outbox.produced + len(handles) > self.skip:
-            block = block or self.store.gather(handles, allocate=self.allocate)
-            self.each_bytes = block.nbytes / block.rows
-        self._put(Parcel(self.outbox.produced, len(handles), block, None, self.checksum))
-        self.store.release(handles)
-
-    def _put(self, parcel: Parcel) -> None:
-        self.outbox.put(parcel)
-        if parcel.next <= self.skip:
-            self.outbox.sent = self.outbox.produced
-            self.outbox.acknowledge(parcel.next)
+            self.operator.restore(state, recovered.find)
 
     def look_ahead(self, workers: int) -> None:
         """Open lanes ahead of consumption, enough for so many workers, the most downstream segments first."""
@@ -287,7 +308,7 @@ class Run:
         return 1 if stream.is_head(lane) and not lane.arrivals.waiting and not lane.outstanding else 0
 
     def _want(self, stream: LaneStream, lane: Lane) -> None:
-        urgent = stream.is_head(lane)
+        urgent = self.opened and stream.is_head(lane)
         if lane.wanted and lane.urgent == urgent:
             return
         if not lane.wanted:
@@ -295,30 +316,31 @@ class Run:
             lane.limit, lane.received = max(lane.outstanding, 0), 0
         lane.wanted, lane.urgent = True, urgent
         payload = payload_of(self.store, lane.arrivals.job.inputs)
-        self.orders.append(Want(lane.split, self.job, self.epoch, lane.work, lane.depth, lane.limit, urgent, payload))
+        work = replace(lane.work, ruled=stream.verdicts.rulings(lane.arrivals.job, self.store))
+        self.orders.append(Want(lane.split, self.job, self.epoch, work, lane.depth, lane.limit, urgent, payload))
 
     # Checkpoints.
 
     def checkpoint(self, now: float) -> None:
         """Note where all operators stand, now and then; what is noted counts once it is acknowledged."""
-        produced = self.outbox.produced
+        produced = self.rounds.produced
         since = now - self.checkpoint_at
         due = produced - self.checkpoint_cursor >= self.limits.checkpoint_elements and since >= self.limits.least_s
         late = produced > self.checkpoint_cursor and since >= self.limits.checkpoint_s
+        due = due or self.decided >= max(VERDICTS, self.limits.checkpoint_elements)
         if not (due or late) or self.state is not None or self.ended:
             return
-        self.checkpoint_at, self.checkpoint_cursor = now, produced
-        try:
-            operator = self.operator.snapshot(lambda handles: keep(self.store, self.origins, handles))
-        except NotKept:
-            return
-        self.ledger.checkpoints += 1
-        self.checkpoints.append((produced, {"cursor": produced, "checksum": self.checksum, "operator": operator}))
+        self.checkpoint_at, self.checkpoint_cursor, self.decided = now, produced, 0
+        self.effort.checkpoints += 1
+        self.checkpoints.append(
+            (produced, self.rounds.to_data() | saved(self.operator, self.store) | {"decided": self.verdicts.serial})
+        )
 
     def settled(self) -> tuple[int, State] | None:
         """The newest checkpoint that is not after what is acknowledged; older ones are forgotten."""
         newest = None
-        while self.checkpoints and self.checkpoints[0][0] <= self.outbox.acknowledged:
+        settled = self.rounds.settled
+        while self.checkpoints and self.checkpoints[0][0] <= settled:
             newest = self.checkpoints.pop(0)
         return newest
 

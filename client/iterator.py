@@ -10,7 +10,13 @@ from typing import Any, Protocol, Self
 
 import zmq
 
-from ..pipeline.errors import FailedPreconditionError, MalformedMessage, OutOfRangeError, ServiceError
+from ..pipeline.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    MalformedMessage,
+    OutOfRangeError,
+    ServiceError,
+)
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.local import delivered
 from ..pipeline.messages import Hello, Message, Register
@@ -18,8 +24,8 @@ from ..pipeline.pieces import block_from
 from ..pipeline.sharing import PeerMemory
 from ..pipeline.sockets import send
 from ..pipeline.structure import Element
+from ..pipeline.summary import Summary
 from .machine import ClientSession, Go, Parcel, Received, Say, Take, Tick
-from .summary import Summary
 
 __all__ = ["ServiceIterator"]
 
@@ -70,6 +76,7 @@ class ServiceIterator(Iterator[Element]):
         window: int | None,
         batched: bool,
         epoch: int = 0,
+        consumer: int = 0,
     ) -> None:
         self._connection, self._socket = connection, connection.open(hello.name)
         self._adapt = window is None
@@ -78,6 +85,7 @@ class ServiceIterator(Iterator[Element]):
             hello=hello,
             register=register,
             generation=generation,
+            consumer=consumer,
             blobs=blobs,
             window=window or 2,
             now=time.monotonic(),
@@ -86,18 +94,48 @@ class ServiceIterator(Iterator[Element]):
         self._memory = PeerMemory()
         self._ready: Iterator[Element] = iter(())
         self._epoch = epoch
-        self._begun = self._ended = self._closed = False
+        self._next_epoch: int | None = None  #: That `set_epoch` asked for.
+        self._mask = True
+        self._begun = self._ended = self._closed = self._came = self._afresh = False
         self._batched = batched
         self._summary = Summary(batched)
 
     @property
     def epoch(self) -> int:
-        """The epoch at hand, counted from 0."""
-        return self._epoch
+        """The epoch at hand, counted from 0. Who comes back to a named job may find itself in a later one."""
+        opened = self._session.epoch if self._begun else None
+        return self._epoch if opened is None or opened < 0 else opened
+
+    @property
+    def mask(self) -> bool:
+        """False while the element taken last only fills up a round, for `even="pad"`: another consumer has it, too."""
+        return self._mask
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next `iter()` begin this epoch, as with PyTorch's DistributedSampler; the rest of another is left.
+
+        In the middle of the same epoch it goes on. A single consumer may go back, to compute an epoch again.
+
+        Raises:
+            InvalidArgumentError: an epoch below 0.
+            FailedPreconditionError: several consumers, and an epoch that is over: they go forward together.
+        """
+        if not isinstance(epoch, int) or epoch < 0:
+            raise InvalidArgumentError(f"epoch is {epoch!r}: epochs count from 0")
+        if self._begun and self._session.register.consumers > 1 and epoch < self.epoch + self._ended:
+            raise FailedPreconditionError(
+                f"epoch {epoch} is over, this iterator is {'at the end of' if self._ended else 'in'} epoch "
+                f"{self.epoch}: several consumers go forward together"
+            )
+        self._next_epoch = epoch
 
     def __iter__(self) -> Self:
-        if self._ended:
-            self._epoch, self._begun, self._ended = self._epoch + 1, False, False
+        wanted = self.epoch + self._ended if self._next_epoch is None else self._next_epoch
+        self._next_epoch = None
+        if self._ended or wanted != self.epoch:
+            self._afresh = self._begun and wanted <= self.epoch
+            self._came = self._came or self._begun
+            self._epoch, self._begun, self._ended = wanted, False, False
         return self
 
     def __next__(self) -> Element:
@@ -107,8 +145,10 @@ class ServiceIterator(Iterator[Element]):
             raise StopIteration
         if not self._begun:
             self._begun = True
-            self._summary = Summary(self._batched)
-            self._say(self._session.handle(Go(self._epoch)))
+            self._summary, self._ready = Summary(self._batched), iter(())
+            # A named job may have been begun in an earlier life of ours.
+            first = bool(self._session.register.name) and not self._came
+            self._say(self._session.handle(Go(-1 - self._epoch if first else self._epoch, self._afresh)))
         self._summary.loop_came()
         try:
             return self._take()
@@ -132,6 +172,7 @@ class ServiceIterator(Iterator[Element]):
         if parcel is None:
             self._finish()
             raise StopIteration
+        self._mask = parcel.mask
         if parcel.error is not None:
             self._say(self._session.handle(Take(1)))
             raise parcel.error
@@ -256,5 +297,5 @@ class ServiceIterator(Iterator[Element]):
         elif not self._begun:
             state = f"before epoch {self._epoch}"
         else:
-            state = f"epoch {self._epoch}, element {self._session.taken}{', ended' if self._ended else ''}"
+            state = f"epoch {self.epoch}, element {self._session.taken}{', ended' if self._ended else ''}"
         return f"<ServiceIterator: {state}>"

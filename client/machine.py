@@ -34,6 +34,9 @@ from ..pipeline.messages import (
 
 __all__ = ["ClientSession", "Event", "Go", "Parcel", "Received", "Say", "Take", "Tick"]
 
+#: Two lives that begin at once differ in generation as their clocks do, by less than this.
+APART = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -52,9 +55,13 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """The loop wants this epoch."""
+    """The loop wants this epoch; -1 - n is n or, if it was in a later one in an earlier life, that.
+
+    With `afresh`, it wants it from its first element also where it has had some of it, or is past it.
+    """
 
     epoch: int
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +92,14 @@ class Parcel:
     buffer: Any
     error: HeadraceError | None
     skip: int = 0
+    mask: bool = True  #: False for one that fills up the last round.
 
 
 @dataclass(slots=True, kw_only=True)
 class ClientSession:
-    """One job seen from its training loop.
+    """One job seen from the training loop of one of its consumers.
 
-    Everything that is said carries the session: generation, server incarnation, job, epoch. What is not of
+    Everything that is said carries the session: generation, server incarnation, job, epoch, consumer. What is not of
     it is dropped. `received` counts the elements that are here, `taken` those that the loop got; the one
     taken last is acknowledged when the loop comes for the next.
     """
@@ -99,6 +107,7 @@ class ClientSession:
     hello: Hello
     register: Register
     generation: int
+    consumer: int = 0
     blobs: Mapping[str, memoryview] = field(default_factory=dict)  #: Of the graph, where the server may lack them.
     window: int = 2  #: Elements asked for ahead of the loop.
     resend_s: float = 1.0
@@ -111,6 +120,7 @@ class ClientSession:
     epoch: int | None = None  #: That the loop wants.
     session: Session | None = None
     known: bool = False  #: Whether this epoch's cursor is known to us, and not to the server alone.
+    entered: bool = False  #: Whether this life of us has opened an epoch.
     received: int = 0
     taken: int = 0
     told: tuple[int, int] = (-1, -1)  #: Acknowledged and until, as last said.
@@ -134,8 +144,8 @@ class ClientSession:
             case Tick(now):
                 self.now = now
                 return list(self._again())
-            case Go(epoch):
-                self._begin(epoch)
+            case Go(epoch, afresh):
+                self._begin(epoch, afresh)
                 return list(self._ask())
             case Take(count):
                 self.over = count == 0 and self.finished
@@ -152,8 +162,9 @@ class ClientSession:
         """Whether the loop has had all of this epoch."""
         return self.end is not None and self.taken == self.end.total
 
-    def _begin(self, epoch: int) -> None:
-        self.epoch, self.session, self.known = epoch, None, False
+    def _begin(self, epoch: int, afresh: bool) -> None:
+        self.epoch, self.session, self.known = epoch, None, afresh
+        self.generation += afresh  # or else it would be late word of an epoch that we have left
         self.received = self.taken = 0
         self.checksum = None
         self.told, self.end, self.over = (-1, -1), None, False
@@ -178,7 +189,8 @@ class ClientSession:
         elif self.job is None:
             yield Say(self.register)
         elif self.epoch is not None and self.session is None:
-            yield Say(Open(self.welcomed, self.job, self.generation, self.epoch, self.received if self.known else None))
+            cursor = self.received if self.known else None
+            yield Say(Open(self.welcomed, self.job, self.generation, self.epoch, cursor, self.consumer))
 
     def _next(self, again: bool = False) -> Iterator[Say]:
         """Acknowledge and ask for more, where that is news."""
@@ -212,7 +224,7 @@ class ClientSession:
 
     def close(self) -> list[Say]:
         """The loop is done with the job."""
-        return [Say(Close(self.job, self.generation))] if self.job is not None else []
+        return [Say(Close(self.job, self.generation, self.consumer))] if self.job is not None else []
 
     # What is heard.
 
@@ -228,8 +240,9 @@ class ClientSession:
                 if self.welcomed is not None:
                     self.welcomed = self.job = self.session = None
                     yield from self._ask()
-            case Registered(key, job) if key == self.register.key:
+            case Registered(key, job, generation) if key == self.register.key:
                 self.job = job
+                self._outlive(generation)
                 yield from self._ask()
             case Lacking(key, digests) if key == self.register.key:
                 self.lacking = [digest for digest, _ in digests]
@@ -248,7 +261,7 @@ class ClientSession:
                 yield from self._delivered(message, buffer)
             case Ended(session) if self._mine(session):
                 yield from self._ended(message)
-            case Waiting(session, reason) if self._mine(session):
+            case Waiting(session, reason) if self._mine(session) or self._asked(session):
                 self.waiting = reason
 
     def _upload(self, offset: int) -> Iterator[Say]:
@@ -272,15 +285,29 @@ class ClientSession:
         self.lacking.pop(0)
         yield from self._upload(0) if self.lacking else self._ask()
 
+    def _outlive(self, generation: int) -> None:
+        """Whoever comes anew is the newest life, whatever the clocks of hosts say."""
+        if not self.entered and self.generation <= generation:
+            self.generation = generation + 1 + self.generation % APART
+
+    def _asked(self, session: Session) -> bool:
+        """Whether it is the session that we want to have opened."""
+        return self.session is None and session == self._session_of(session[3])
+
+    def _session_of(self, epoch: int) -> tuple[int, int | None, int | None, int, int]:
+        """The session in which an epoch would be opened."""
+        later = self.epoch is not None and self.epoch < 0 and epoch >= -1 - self.epoch
+        wanted = epoch if later or self.epoch is None else self.epoch
+        return self.generation, self.welcomed, self.job, wanted, self.consumer
+
     def _mine(self, session: Session) -> bool:
         """Whether this is said in the session at hand, and not in one that is over."""
         return session == self.session
 
     def _opened(self, session: Session, cursor: int) -> Iterator[Say]:
-        wanted = session[3] if self.epoch == -1 else self.epoch
-        if session != (self.generation, self.welcomed, self.job, wanted) or self.session is not None:
+        if self.session is not None or session != self._session_of(session[3]):
             return
-        self.epoch = wanted
+        self.epoch, self.entered = session[3], True
         if not self.known:
             self.received = self.taken = cursor
             self.known = True
@@ -295,7 +322,7 @@ class ClientSession:
         if skip >= message.count:
             return  # it came before
         error = from_data(message.error) if message.error is not None else None
-        self.inbox.append(Parcel(message.first, message.count, message.layout, buffer, error, skip))
+        self.inbox.append(Parcel(message.first, message.count, message.layout, buffer, error, skip, message.mask))
         self.received = message.first + message.count
         self.checksum = message.checksum
         self.waiting = ""

@@ -14,13 +14,15 @@ import zmq
 
 from ..pipeline.blobs import Blobs, Sent
 from ..pipeline.dataset import Dataset
-from ..pipeline.errors import FailedPreconditionError, HeadraceError, InvalidArgumentError
+from ..pipeline.errors import FailedPreconditionError, HeadraceError
 from ..pipeline.graph import encode
 from ..pipeline.keys import ClientLock
-from ..pipeline.messages import VERSION, AskStatus, Hello, Register
-from ..pipeline.nodes import Batch, Configured, Node, PaddedBatch, Prefetch
+from ..pipeline.messages import VERSION, AskStatus, Hello
+from ..pipeline.nodes import Configured, Node, Prefetch
 from ..pipeline.sockets import connect, open_socket
+from ..pipeline.summary import batches
 from .iterator import ServiceIterator
+from .job import Job
 from .visit import visit
 
 __all__ = ["Service"]
@@ -91,27 +93,53 @@ class Service:
         self._iterators: WeakSet[ServiceIterator] = WeakSet()  # one that is dropped gives its job back
         self._closed = False
 
-    def iterate(self, dataset: Dataset, epoch: int = 0) -> ServiceIterator:
-        """Iterate over a dataset whose functions the workers run.
+    def iterate(
+        self,
+        dataset: Dataset,
+        epoch: int = 0,
+        *,
+        name: str | None = None,
+        num_consumers: int = 1,
+        consumer_index: int = 0,
+        even: str = "drop",
+        again: bool = False,
+    ) -> ServiceIterator:
+        """Iterate over a dataset whose functions the workers run, alone or as one of several consumers.
 
         The graph is sent now; elements are computed from the first `next()` or `for` on. Epoch n gives the
         same elements, byte for byte, as pass n of the dataset in process; `epoch` is the first one.
 
+        Consumers of a job say the same name and describe the same pipeline, with the same seed. Of n of them number i
+        gets elements i, n + i, 2 n + i, ..., and none gets one of a *round* of n before all n are there, so
+        that all have as many. See `docs/consumers.md` for who comes late, leaves, or comes again.
+
+        Args:
+            dataset: what to compute. It needs a seed of its own, `Options(seed=...)`, where several name it.
+            epoch: the first one; who comes again to a named job goes on where it was, if that is later.
+            name: of the job. Without it the job is this iterator's own, and ends with it.
+            num_consumers: how many share the elements. More than one need a name.
+            consumer_index: which of them this is, counted from 0.
+            even: what becomes of a last round that is not full. "drop": nobody gets it, and the ledger counts it.
+                "pad": consumers for whom there is nothing get its first element again, with `iterator.mask` False.
+            again: whether a job of this name that has finished is to be run once more.
+
         Raises:
-            InvalidArgumentError: an epoch below 0, a pattern that no file matches, or a function that cannot be sent.
-            FailedPreconditionError: the service is closed.
+            InvalidArgumentError: an epoch below 0, consumers that cannot be, another `even`, a pattern that
+                no file matches, or a function that cannot be sent.
+            FailedPreconditionError: the service is closed. From the first `next()`: a job of this name differs, and
+                how, or has finished; or a newer iterator took over this consumer.
         """
-        if epoch < 0:
-            raise InvalidArgumentError(f"epoch is {epoch}: epochs count from 0")
+        job = Job.checked(epoch, name, num_consumers, consumer_index, even, again)
         if self._closed:
             raise FailedPreconditionError("this service is closed: use headrace.serve() or connect() again")
         sent = Sent()  # what the server does not find in its folder is sent to it
         graph = encode(dataset.resolved, sent if self._folder is None else Blobs(self._folder))
-        key = os.urandom(8).hex()
-        hello = Hello(VERSION, "client", f"client-{key}", os.getpid(), {"python": platform.python_version()})
-        register = Register(key, graph, dataset.seed, str(Path.cwd()))
+        own = os.urandom(8).hex()
+        hello = Hello(VERSION, "client", f"client-{own}", os.getpid(), {"python": platform.python_version()})
+        register = job.register(own, graph, dataset.seed, str(Path.cwd()))
+        window, batched = _window(dataset.node), batches(dataset.node)
         iterator = ServiceIterator(
-            self._connection, hello, register, sent.content, _window(dataset.node), _batches(dataset.node), epoch
+            self._connection, hello, register, sent.content, window, batched, epoch, consumer_index
         )
         self._iterators.add(iterator)
         return iterator
@@ -144,8 +172,3 @@ def _window(node: Node) -> int | None:
     while isinstance(node, Configured):
         node = node.source
     return node.size if isinstance(node, Prefetch) and node.size > 0 else None
-
-
-def _batches(node: Node) -> bool:
-    """Whether batches come out of a pipeline."""
-    return isinstance(node, Batch | PaddedBatch) or any(map(_batches, node.inputs))

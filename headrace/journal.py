@@ -25,7 +25,7 @@ from .pipeline.errors import DataLossError, FileError, MalformedMessage, Service
 __all__ = ["FORMAT", "Growth", "Journal"]
 
 #: Of the file's content; it changes with the facts and with what checkpoints hold.
-FORMAT = 1
+FORMAT = 2
 #: Marks the file as ours: "head" in ASCII.
 APPLICATION = 0x68656164
 #: SQLite's primary result codes that say that the file is not what it should be.

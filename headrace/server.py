@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .broker import machine as broker_machine
-from .broker.book import Closed, EpochOpened
+from .broker.book import Closed, EpochOpened, Left
 from .broker.machine import Broker
 from .broker.run import Limits
 from .coordinator import machine as coordinator_machine
@@ -29,12 +29,14 @@ from .events import (
     Gone,
     Journal,
     Look,
+    Quarantine,
     Report,
     Said,
     Seen,
     Tick,
     To,
     Trouble,
+    Unkept,
 )
 from .facts import Fact, Memory
 from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, to_data
@@ -158,8 +160,11 @@ class Server:
                 self.trouble = reason
             case Said(worker, text):
                 yield from self._show(worker, text)
+            case Unkept(job, text):
+                for talk in self.broker.talks(job).values():
+                    yield To(talk.peer, Printed("server", text))
             case Ending(grace_s):
-                self.ending = grace_s
+                self.ending, self.broker.prefill = grace_s, False
                 yield from self._tell_clients(Stopping(grace_s))
             case Scanned():
                 yield from self._broke(event)
@@ -264,25 +269,23 @@ class Server:
         if isinstance(message, Register):
             return own_key(peer, message.key) not in self.broker.book.numbers
         entry = self.broker.book.jobs.get(message.job)
-        return entry is not None and message.epoch > entry.epoch
+        return entry is not None and self.broker.begins(entry, message)
 
     @property
     def busy(self) -> bool:
         """Whether a client that is there is in the middle of an epoch."""
-        talks = self.broker.conversations.items()
-        runs = (self.broker.runs[job] for job, talk in talks if talk.gone is None and job in self.broker.runs)
-        return any(not run.ended or run.outbox.acknowledged < run.outbox.produced for run in runs)
+        talks = (talk for talk in self.broker.conversations.values() if talk.gone is None)
+        return any(self.broker.runs[talk.run].busy for talk in talks)
 
     def _tell_clients(self, message: Message) -> Iterator[Action]:
         """All that are in an epoch."""
-        for job, talk in self.broker.conversations.items():
-            if job in self.broker.runs:
-                yield To(talk.peer, message)
+        for talk in self.broker.conversations.values():
+            yield To(talk.peer, message)
 
     def _show(self, worker: str, text: str) -> Iterator[Action]:
         """To those whose jobs the worker is at; to a loop that does not come only so much: it lies in its memory."""
         jobs = self._jobs_of(worker)
-        for job, talk in self.broker.conversations.items():
+        for (job, _), talk in self.broker.conversations.items():
             if job in jobs and talk.printed < PRINTED_MOST:
                 talk.printed += len(text)
                 yield To(talk.peer, Printed(worker, text))
@@ -368,12 +371,14 @@ class Server:
                     yield To(worker, message)
                 case broker_machine.Ask(order):
                     self.orders.append(order)
+                case broker_machine.Quarantine(job, epoch, path, run, verdict):
+                    yield Quarantine(job, path, user_of(self.broker.book.jobs[job].key), run, epoch, verdict)
 
     def _over(self, fact: Fact) -> Iterator[Action]:
         """What cost workers in an epoch that is over need not be known any more."""
         match fact:
-            case EpochOpened(job, epoch):
-                yield from self._coordinate(Over(job, epoch))
+            case EpochOpened(job) | Left(job) if job in self.broker.book.jobs:
+                yield from self._coordinate(Over(job, self.broker.book.jobs[job].epoch))
             case Closed(job):
                 yield from self._coordinate(Over(job, None))
 

@@ -43,25 +43,42 @@ def _worker(server: Server, name: str) -> dict[str, Any]:
 
 
 def _job(server: Server, job: int) -> dict[str, Any]:
-    entry = server.broker.book.jobs[job]
-    run, talk = server.broker.runs.get(job), server.broker.conversations.get(job)
+    entry, talks = server.broker.book.jobs[job], server.broker.talks(job)
+    run = server.broker.runs.get((job, entry.epoch))
+    there = [talk for talk in talks.values() if talk.gone is None]
+    acknowledged = entry.settled(entry.epoch)
     found: dict[str, Any] = {
         "job": job,
+        "name": entry.name,
         "epoch": entry.epoch,
-        "acknowledged": entry.acknowledged,
+        "acknowledged": acknowledged,
+        "client": ", ".join(talk.peer for talk in talks.values()),
+        "connected": bool(there),
+        "consumers": [_consumer(server, job, consumer) for consumer in range(entry.consumers)],
+    }
+    return found | (_run(server, run) if run is not None else {"produced": acknowledged, "running": False})
+
+
+def _consumer(server: Server, job: int, consumer: int) -> dict[str, Any]:
+    """Where one consumer of a job is; its acknowledged elements are its own rounds."""
+    place, talk = server.broker.book.jobs[job].places[consumer], server.broker.conversations.get((job, consumer))
+    return {
+        "consumer": consumer,
+        "epoch": place.epoch,
+        "acknowledged": place.acknowledged,
+        "left": place.left,
         "client": talk.peer if talk is not None else "",
         "connected": talk is not None and talk.gone is None,
     }
-    return found | (_run(server, run) if run is not None else {"produced": entry.acknowledged, "running": False})
 
 
 def _run(server: Server, run: Run) -> dict[str, Any]:
     return {
-        "running": not run.ended or run.outbox.acknowledged < run.outbox.produced,
-        "produced": run.outbox.produced,
-        "acknowledged": run.outbox.acknowledged,
+        "running": run.busy,
+        "produced": run.rounds.produced,
+        "acknowledged": min(run.rounds.settled, run.rounds.produced),
         "ended": run.ended,
         "buffered_bytes": run.waiting_bytes,
-        "waiting": None if run.ended else (server.coordinator.why_waiting() or run.why_waiting()),
-        "ledger": run.ledger.to_data(run.outbox.produced),
+        "waiting": None if run.ended else (server.coordinator.why_waiting() or server.broker.why(run)),
+        "ledger": run.numbers,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from headrace.broker.book import Book
 from headrace.broker.machine import Action, Ask, Broker, FromClient, FromWorker, Record, Reply, Tick
 from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset, Options
+from headrace.pipeline.errors import to_data
 from headrace.pipeline.execution import execute
 from headrace.pipeline.messages import (
     Deliver,
@@ -19,6 +21,7 @@ from headrace.pipeline.messages import (
     Open,
     Pieces,
     Register,
+    Session,
 )
 from headrace.pipeline.orders import Granted, Release, Want
 from headrace.pipeline.pieces import block_from, piece_buffers
@@ -28,8 +31,8 @@ from headrace.pipeline.work import Appetite
 __all__ = ["REGISTER", "SESSION", "House", "consume", "dataset_of", "shuffled", "squares"]
 
 REGISTER = Register("key", b"graph", 5)
-#: Generation 9, incarnation 1, job 1, epoch 0.
-SESSION = (9, 1, 1, 0)
+#: Generation 9, incarnation 1, job 1, epoch 0, consumer 0.
+SESSION = (9, 1, 1, 0, 0)
 LIMITS = Limits(rows_each=4, splits_least=1, parcel_bytes=1, checkpoint_elements=1, least_s=0)
 
 
@@ -82,18 +85,20 @@ class House:
         segment = segment_of(self.graph, want.work.segment)
         for piece in execute(segment, want.work, want.payload, self.seed, want.epoch, Appetite(elements=2)):
             layout = piece.block.layout.to_data() if piece.block is not None else None
-            message = Pieces(want.split, self.attempts, piece.first, piece.next, piece.last, layout)
+            error = to_data(piece.error) if piece.error is not None else None
+            message = Pieces(want.split, self.attempts, piece.first, piece.next, piece.last, layout, error)
+            message = replace(message, left_out=piece.left_out, ignored=piece.ignored)
             buffers = [np.ascontiguousarray(each).tobytes() for each in piece_buffers(piece, want.work)]
             self.computed.append((piece.first, want.depth))
             self._note(self.broker.handle(FromWorker("worker", message, buffers)))
             if want.work.stop is not None and piece.next >= want.work.stop:
                 break  # the worker knows by itself that the split is done
 
-    def open(self, session: tuple[int, int, int, int] = SESSION, cursor: int | None = None) -> list[Message]:
+    def open(self, session: Session = SESSION, cursor: int | None = None) -> list[Message]:
         """A client of this generation registers and opens the epoch."""
-        generation, incarnation, job, epoch = session
+        generation, incarnation, job, epoch, consumer = session
         self.say(REGISTER)
-        return self.say(Open(incarnation, job, generation, epoch, cursor))
+        return self.say(Open(incarnation, job, generation, epoch, cursor, consumer))
 
     def delivered(self) -> list[tuple[int, Any]]:
         """Numbers and values of all elements that went out, in that order."""
@@ -118,7 +123,7 @@ def shuffled() -> Dataset:
     return Dataset.range(40).map(lambda x: x * x).shuffle(8, seed=3).with_options(Options(seed=5))
 
 
-def consume(house: House, session: tuple[int, int, int, int], first: int, end: int) -> None:
+def consume(house: House, session: Session, first: int, end: int) -> None:
     """A loop takes elements one by one; each is acknowledged when it comes for the next."""
     for number in range(first, end):
         house.say(Next(session, number, number, until=number + 1))

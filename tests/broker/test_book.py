@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.broker.book import Acknowledged, Book, Checkpointed, Closed, EpochOpened, Fact, JobMade
+from headrace.broker.book import (
+    Acknowledged,
+    Book,
+    Checkpointed,
+    Closed,
+    EpochEntry,
+    EpochOpened,
+    Fact,
+    Finished,
+    JobEntry,
+    JobMade,
+    Left,
+)
 
 MADE = JobMade(1, "key", b"graph", 5)
 OPENED = EpochOpened(1, 0, 9)
@@ -26,18 +38,19 @@ def test_a_job_is_found_by_number_and_by_key() -> None:
 
 
 def test_acknowledgements_only_rise() -> None:
-    assert book_of(MADE, OPENED, Acknowledged(1, 0, 5), Acknowledged(1, 0, 3)).jobs[1].acknowledged == 5
+    book = book_of(MADE, OPENED, Acknowledged(1, 0, 5), Acknowledged(1, 0, 3))
+    assert book.jobs[1].places[0].acknowledged == 5
 
 
 def test_a_new_epoch_begins_with_nothing_acknowledged_and_no_checkpoint() -> None:
     entry = book_of(MADE, OPENED, Acknowledged(1, 0, 5), Checkpointed(1, 0, 5, {}), EpochOpened(1, 1, 9)).jobs[1]
-    assert (entry.epoch, entry.acknowledged, entry.checkpoint) == (1, 0, None)
+    assert (entry.epoch, entry.places[0].acknowledged, entry.epochs) == (1, 0, {1: EpochEntry()})
 
 
 def test_a_new_life_of_the_client_keeps_what_was_acknowledged() -> None:
     entry = book_of(MADE, OPENED, Acknowledged(1, 0, 5), Checkpointed(1, 0, 5, {}), EpochOpened(1, 0, 10)).jobs[1]
-    assert (entry.generation, entry.acknowledged) == (10, 5)
-    assert entry.checkpoint == Checkpointed(1, 0, 5, {})
+    assert (entry.generation, entry.places[0].acknowledged) == (10, 5)
+    assert entry.epochs[0].checkpoint == Checkpointed(1, 0, 5, {})
 
 
 @pytest.mark.parametrize("late", [Acknowledged(1, 0, 5), Checkpointed(1, 0, 5, {})])

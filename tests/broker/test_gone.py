@@ -51,7 +51,7 @@ def test_the_run_of_a_client_that_stays_gone_is_stopped_and_its_memory_given_bac
     house.open()
     consume(house, SESSION, 0, 20)
     house.working = False
-    run, begun = house.broker.runs[1], house.broker.now
+    run, begun = house.broker.runs[1, 0], house.broker.now
     for now in range(0, 70, 10):
         assert house.broker.runs
         if probes(house.tell(Tick(begun + now))):
@@ -59,7 +59,7 @@ def test_the_run_of_a_client_that_stays_gone_is_stopped_and_its_memory_given_bac
     house.tell(Tick(begun + 70.0))
     assert (house.broker.runs, house.broker.conversations, house.wants) == ({}, {}, {})
     assert len(run.store) == 0
-    assert house.broker.book.jobs[1].acknowledged == 19
+    assert house.broker.book.jobs[1].places[0].acknowledged == 19
 
 
 def test_a_client_that_returns_goes_on_where_it_was() -> None:
@@ -132,7 +132,7 @@ def test_a_job_that_nobody_came_back_for_is_closed_after_a_week() -> None:
     assert house.say(Register("left", b"graph", 5), peer="left") == [Registered("left", 4)]
     house.say(Open(1, 4, 9, 0, 7), peer="left")
     house.replies.clear()
-    house.say(Next((9, 1, 4, 0), 7, 7, until=100), peer="left")
+    house.say(Next((9, 1, 4, 0, 0), 7, 7, until=100), peer="left")
     assert house.delivered() == squares(7, 12)
 
 

@@ -12,6 +12,7 @@ from headrace.pipeline.blocks import Block
 from headrace.pipeline.errors import InvalidArgumentError
 from headrace.pipeline.feeds import RowFeed
 from headrace.pipeline.operators.protocol import Failed, Signal
+from headrace.pipeline.spot import Spot
 from headrace.pipeline.store import Store
 from headrace.pipeline.work import Piece, identities
 
@@ -104,7 +105,8 @@ def test_a_failure_stands_in_its_place(stream: Stream) -> None:
     error = InvalidArgumentError("bad")
     for each in (piece(0, 1), Piece(1, 2, error=error), piece(2, 4)):
         stream.arrive(lane(stream, 100), each)
-    assert [stream.values(), stream.values(), stream.values()] == [[0], Failed(error), [2, 3]]
+    failed = Failed(error, Spot((1,), 5, 1))
+    assert [stream.values(), stream.values(), stream.values()] == [[0], failed, [2, 3]]
 
 
 def test_work_that_is_wanted_again_begins_at_the_watermark(stream: Stream) -> None:

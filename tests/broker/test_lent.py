@@ -91,7 +91,7 @@ def desk(request: pytest.FixtureRequest) -> Desk:
 
 def test_what_is_delivered_is_gathered_into_memory_that_its_client_shares(desk: Desk) -> None:
     desk.open(9, peer="anna")
-    replies = desk.say(Next((9, 1, 1, 0), 0, 0, 3), "anna")
+    replies = desk.say(Next((9, 1, 1, 0, 0), 0, 0, 3), "anna")
     assert values(replies) == [0, 1, 4]
     assert all(reply.block is not None and reply.block.lent for reply in replies)
     assert {peer for peer, _ in desk.asked} == {"anna"}
@@ -99,26 +99,26 @@ def test_what_is_delivered_is_gathered_into_memory_that_its_client_shares(desk: 
 
 def test_another_life_of_the_client_gets_what_the_first_one_wrote_into_as_it_was(desk: Desk) -> None:
     desk.open(9)
-    scribble(desk.say(Next((9, 1, 1, 0), 0, 0, 3)))
-    scribble(desk.say(Next((9, 1, 1, 0), 2, 3, 5)))
+    scribble(desk.say(Next((9, 1, 1, 0, 0), 0, 0, 3)))
+    scribble(desk.say(Next((9, 1, 1, 0, 0), 2, 3, 5)))
     desk.open(10, peer="another")
-    assert values(desk.say(Next((10, 1, 1, 0), 2, 2, 12), "another")) == [x * x for x in range(2, 12)]
+    assert values(desk.say(Next((10, 1, 1, 0, 0), 2, 2, 12), "another")) == [x * x for x in range(2, 12)]
 
 
 def test_the_same_client_is_sent_what_it_lacks_again_and_nothing_is_computed_again(desk: Desk) -> None:
     desk.open(9)
-    scribble(desk.say(Next((9, 1, 1, 0), 0, 0, 3)))
-    desk.say(Next((9, 1, 1, 0), 2, 3, 12))  # lost
+    scribble(desk.say(Next((9, 1, 1, 0, 0), 0, 0, 3)))
+    desk.say(Next((9, 1, 1, 0, 0), 2, 3, 12))  # lost
     desk.broker.handle(Tick(1.0))
     computed = desk.computed
-    assert values(desk.say(Next((9, 1, 1, 0), 2, 3, 12, again=True))) == [x * x for x in range(3, 12)]
+    assert values(desk.say(Next((9, 1, 1, 0, 0), 2, 3, 12, again=True))) == [x * x for x in range(3, 12)]
     assert desk.computed == computed == 12
 
 
 def test_another_life_of_the_client_costs_nothing_where_all_was_acknowledged(desk: Desk) -> None:
     desk.open(9)
-    scribble(desk.say(Next((9, 1, 1, 0), 0, 0, 3)))
-    desk.say(Next((9, 1, 1, 0), 3, 3, 3))
+    scribble(desk.say(Next((9, 1, 1, 0, 0), 0, 0, 3)))
+    desk.say(Next((9, 1, 1, 0, 0), 3, 3, 3))
     desk.open(10)
-    assert values(desk.say(Next((10, 1, 1, 0), 3, 3, 12))) == [x * x for x in range(3, 12)]
+    assert values(desk.say(Next((10, 1, 1, 0, 0), 3, 3, 12))) == [x * x for x in range(3, 12)]
     assert desk.computed == 12

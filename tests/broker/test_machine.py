@@ -119,10 +119,12 @@ def test_the_second_life_of_a_client_fences_the_first(house: House) -> None:
     house.say(Next(SESSION, 0, 0, until=4))
     house.say(Next(SESSION, 3, 4, until=6))
     house.replies.clear()
-    second = (10, 1, 1, 0)
-    assert house.open((10, 1, 1, -1)) == [Opened(second, 3)]
-    assert house.say(Next(SESSION, 6, 6, until=100), peer="old") == []
-    assert house.say(Open(1, 1, 9, 0, 6), peer="old") == []
+    second = (10, 1, 1, 0, 0)
+    assert house.open((10, 1, 1, -1, 0)) == [Opened(second, 3)]
+    for late in (Next(SESSION, 6, 6, until=100), Open(1, 1, 9, 0, 6)):
+        (refused,) = house.say(late, peer="old")
+        assert isinstance(refused, Refused)
+        assert refused.error["args"] == ["consumer 0 of job 1 was taken over by a newer iterator"]
     house.say(Next(second, 3, 3, until=6, again=True))
     assert house.delivered() == squares(3, 6)
 
@@ -137,17 +139,17 @@ def test_opening_twice_changes_nothing(house: House) -> None:
 
 def test_late_words_of_a_client_that_has_moved_on_are_not_answered(house: House) -> None:
     house.open()
-    for late in ((9, 0, 1, 0), (8, 1, 1, 0), (9, 1, 1, 7)):
+    for late in ((9, 0, 1, 0, 0), (8, 1, 1, 0, 0), (9, 1, 1, 7, 0)):
         assert house.say(Next(late, 5, 5, until=9)) == []
-    assert house.broker.book.jobs[1].acknowledged == 0
+    assert house.broker.book.jobs[1].places[0].acknowledged == 0
 
 
 def test_a_client_of_a_former_incarnation_is_told_to_begin_again(house: House) -> None:
     house.say(REGISTER)
-    assert house.say(Next((9, 0, 1, 0), 5, 5, until=9)) == [Stale(1)]
+    assert house.say(Next((9, 0, 1, 0, 0), 5, 5, until=9)) == [Stale(1)]
 
 
-@pytest.mark.parametrize("stale", [Next((9, 1, 99, 0), 0, 0, 4), Open(7, 1, 9, 0), Open(1, 99, 9, 0)])
+@pytest.mark.parametrize("stale", [Next((9, 1, 99, 0, 0), 0, 0, 4), Open(7, 1, 9, 0), Open(1, 99, 9, 0)])
 def test_words_for_another_incarnation_or_job_are_stale(house: House, stale: Message) -> None:
     house.open()
     assert house.say(stale) == [Stale(1)]
@@ -157,7 +159,7 @@ def test_the_next_epoch_has_a_run_of_its_own(house: House) -> None:
     house.open()
     house.say(Next(SESSION, 0, 0, until=100))
     house.replies.clear()
-    after = (9, 1, 1, 1)
+    after = (9, 1, 1, 1, 0)
     assert house.open(after) == [Opened(after, 0)]
     house.say(Next(SESSION, 12, 12, until=100))
     assert house.delivered() == []
@@ -189,10 +191,10 @@ def test_pieces_of_a_lease_that_is_over_are_left_out(house: House) -> None:
     house.tell(Withdrawn(0, 1))
     house.tell(Granted(0, 2, "b"))
     house.tell(FromWorker("a", Pieces(0, 1, 0, 4, False)))
-    run = house.broker.runs[1]
-    assert (run.ledger.fenced, run.ledger.duplicates) == (1, 0)
+    run = house.broker.runs[1, 0]
+    assert (run.effort.fenced, run.effort.duplicates) == (1, 0)
     house.tell(FromWorker("b", Pieces(0, 2, 2, 4, True)))
-    assert (run.ledger.fenced, run.ledger.duplicates) == (1, 1)
+    assert (run.effort.fenced, run.effort.duplicates) == (1, 1)
 
 
 def test_a_withdrawn_split_is_wanted_again_from_its_watermark(house: House) -> None:
@@ -259,15 +261,15 @@ def test_a_broker_that_returns_goes_on_from_the_checkpoint_and_computes_only_wha
     for fact in house.facts:
         book.apply(fact)
     assert book == house.broker.book
-    checkpoint = book.jobs[1].checkpoint
+    checkpoint = book.jobs[1].epochs[0].checkpoint
     assert checkpoint is not None
     assert 15 <= checkpoint.cursor <= 19
 
     again = House(shuffled(), incarnation=2, book=book)
-    assert again.open((10, 2, 1, -1)) == [Opened((10, 2, 1, 0), 19)]
-    again.say(Next((10, 2, 1, 0), 19, 19, until=100))
+    assert again.open((10, 2, 1, -1, 0)) == [Opened((10, 2, 1, 0, 0), 19)]
+    again.say(Next((10, 2, 1, 0, 0), 19, 19, until=100))
     assert again.delivered() == expected[19:]
-    assert sum(run.ledger.computed for run in again.broker.runs.values()) == 40 - checkpoint.cursor
+    assert sum(run.effort.computed for run in again.broker.runs.values()) == 40 - checkpoint.cursor
 
 
 def test_a_client_that_lost_more_than_a_checkpoint_has_makes_the_epoch_start_over() -> None:
@@ -276,8 +278,8 @@ def test_a_client_that_lost_more_than_a_checkpoint_has_makes_the_epoch_start_ove
     house.open()
     consume(house, SESSION, 0, 20)
     again = House(shuffled(), incarnation=2, book=house.broker.book)
-    again.open((10, 2, 1, 0), cursor=3)
-    again.say(Next((10, 2, 1, 0), 3, 3, until=100))
+    again.open((10, 2, 1, 0, 0), cursor=3)
+    again.say(Next((10, 2, 1, 0, 0), 3, 3, until=100))
     assert again.delivered() == expected[3:]
 
 
@@ -293,8 +295,8 @@ def test_where_held_elements_do_not_come_again_the_epoch_starts_over() -> None:
     consume(house, SESSION, 0, 20)
     fickle["all"] = False
     again = House(dataset, incarnation=2, book=house.broker.book)
-    again.open((10, 2, 1, 0), cursor=19)
-    again.say(Next((10, 2, 1, 0), 19, 19, until=100))
+    again.open((10, 2, 1, 0, 0), cursor=19)
+    again.say(Next((10, 2, 1, 0, 0), 19, 19, until=100))
     assert again.delivered() == list(enumerate(dataset.iterate(0)))[19:]
     assert isinstance(again.replies[-1].message, Ended)
     assert again.replies[-1].message.total == 20

@@ -70,7 +70,7 @@ class Wire:
             case Register(key):
                 self.answer(Registered(key, 4))
             case Open(_, job, generation, epoch):
-                self.answer(Opened((generation, 1, job, epoch), 0))
+                self.answer(Opened((generation, 1, job, epoch, 0), 0))
             case Next(session, until=until):
                 self.deliver(session, until)
 

@@ -29,7 +29,7 @@ from headrace.pipeline.messages import (
 
 HELLO, REGISTER = Hello(VERSION, "client", "c", 1, {}), Register("key", b"graph", 5)
 #: Generation 9, server incarnation 1, job 4, epoch 0.
-SESSION = (9, 1, 4, 0)
+SESSION = (9, 1, 4, 0, 0)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_returning_client_goes_on_where_the_server_says(session: ClientSession
     session.handle(Go(-1))
     hear(session, Welcome(1, 1.0))
     assert hear(session, Registered("key", 4)) == [Open(1, 4, 9, -1, None)]
-    assert hear(session, Opened((9, 1, 4, 2), 30)) == [Next((9, 1, 4, 2), 29, 30, until=34, again=True)]
+    assert hear(session, Opened((9, 1, 4, 2, 0), 30)) == [Next((9, 1, 4, 2, 0), 29, 30, until=34, again=True)]
     assert (session.epoch, session.received, session.taken) == (2, 30, 30)
 
 
@@ -168,7 +168,7 @@ def test_an_end_that_does_not_agree_with_what_came_is_an_error(
     assert not opened.finished
 
 
-@pytest.mark.parametrize("other", [(8, 1, 4, 0), (9, 2, 4, 0), (9, 1, 5, 0), (9, 1, 4, 1)])
+@pytest.mark.parametrize("other", [(8, 1, 4, 0, 0), (9, 2, 4, 0, 0), (9, 1, 5, 0, 0), (9, 1, 4, 1, 0)])
 def test_what_belongs_to_another_session_is_not_heard(opened: ClientSession, other: Any) -> None:
     for message in (deliver(0, 2, session=other), Ended(other, 0, 0, {}), Waiting(other, "so"), Opened(other, 5)):
         assert hear(opened, message) == []
@@ -182,7 +182,7 @@ def test_a_server_that_came_back_is_asked_for_what_is_lacking(opened: ClientSess
     assert hear(opened, Stale(2)) == []
     assert hear(opened, Welcome(2, 1.0)) == [REGISTER]
     assert hear(opened, Registered("key", 4)) == [Open(2, 4, 9, 0, cursor=3)]
-    assert hear(opened, Opened((9, 2, 4, 0), 3)) == [Next((9, 2, 4, 0), 0, 3, until=5, again=True)]
+    assert hear(opened, Opened((9, 2, 4, 0, 0), 3)) == [Next((9, 2, 4, 0, 0), 0, 3, until=5, again=True)]
     assert opened.ready is not None
     assert opened.ready.first + opened.ready.skip == 1
 
@@ -197,7 +197,7 @@ def test_word_of_a_former_server_changes_nothing(opened: ClientSession) -> None:
 def test_a_server_that_came_back_does_not_make_the_loop_take_twice(opened: ClientSession) -> None:
     hear(opened, deliver(0, 3, checksum=5))
     take(opened)
-    newer = (9, 2, 4, 0)
+    newer = (9, 2, 4, 0, 0)
     for message in (Stale(2), Welcome(2, 1.0), Registered("key", 4), Opened(newer, 3)):
         hear(opened, message)
     hear(opened, deliver(1, 3, checksum=6, session=newer))
@@ -231,11 +231,11 @@ def test_after_the_end_nothing_more_is_asked_for(opened: ClientSession) -> None:
 
 def test_an_epoch_asked_for_by_number_is_opened_by_that_number_alone(session: ClientSession) -> None:
     session.handle(Go(3))
-    for message in (Welcome(1, 1.0), Registered("key", 4), Opened((9, 1, 4, 2), 5)):
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened((9, 1, 4, 2, 0), 5)):
         hear(session, message)
     assert session.session is None
-    hear(session, Opened((9, 1, 4, 3), 0))
-    assert session.session == (9, 1, 4, 3)
+    hear(session, Opened((9, 1, 4, 3, 0), 0))
+    assert session.session == (9, 1, 4, 3, 0)
 
 
 def test_silence_makes_it_ask_for_what_is_lacking_again(opened: ClientSession) -> None:

@@ -160,7 +160,7 @@ def test_a_wrong_number_of_fields_is_refused(fields: list[int]) -> None:
         from_frames(packed("Revoke", *fields))
 
 
-SESSION = (1, 2, 3, 4)
+SESSION = (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ SESSION = (1, 2, 3, 4)
         (Register("key", b"", 0), "key", b"key"),
         (Register("key", b"", 0), "graph", "graph"),
         (Open(1, 2, 3, 4), "cursor", "5"),
-        (Opened(SESSION, 0), "session", [1, 2, 3]),
-        (Opened(SESSION, 0), "session", [1, 2, 3, 4, 5]),
-        (Opened(SESSION, 0), "session", [1, 2, 3, "4"]),
+        (Opened(SESSION, 0), "session", [1, 2, 3, 4]),
+        (Opened(SESSION, 0), "session", [1, 2, 3, 4, 5, 6]),
+        (Opened(SESSION, 0), "session", [1, 2, 3, 4, "5"]),
         (Opened(SESSION, 0), "session", {"1": 2}),
         (Next(SESSION, 0, 0, 0), "again", 1),
         (Heartbeat(), "leases", {}),
@@ -286,7 +286,7 @@ def test_a_message_of_text_that_is_very_long_is_shown_in_part() -> None:
     with pytest.raises(MalformedMessage) as caught:
         from_frames(packed("x" * 10_000))
     assert len(str(caught.value)) < 200
-    assert from_frames(to_frames(Waiting((1, 2, 3, 4), "x" * 10_000)))[0] == Waiting((1, 2, 3, 4), "x" * 10_000)
+    assert from_frames(to_frames(Waiting((1, 2, 3, 4, 5), "x" * 10_000)))[0] == Waiting((1, 2, 3, 4, 5), "x" * 10_000)
 
 
 def test_a_hello_of_another_version_is_told_from_nonsense_whatever_else_it_says() -> None:

@@ -29,6 +29,7 @@ from headrace.pipeline.messages import (
     Refused,
     Register,
     Registered,
+    Session,
     Stale,
     Stop,
     Stopping,
@@ -57,7 +58,7 @@ class House:
     def hello(self, role: str, name: str, launcher: str = "") -> Hello:
         return Hello(VERSION, role, name, 1, {"host": "h"}, launcher)
 
-    def open(self, peer: str = "client", graph: bytes = GRAPH) -> tuple[int, int, int, int]:
+    def open(self, peer: str = "client", graph: bytes = GRAPH) -> Session:
         """A client in the middle of an epoch; its session."""
         self.say(peer, self.hello("client", peer))
         actions = self.say(peer, Register(f"key of {peer}", graph, 1))
@@ -208,7 +209,7 @@ def test_a_server_is_busy_until_all_of_the_epoch_is_acknowledged() -> None:
     empty = encode(Dataset.range(0).node, Sent())
     house = House()
     house.say("one", house.hello("client", "one"), Register("key", empty, 1))
-    actions = house.say("one", Open(7, 1, 1, 0), Next((1, 7, 1, 0), 0, 0, 2))
+    actions = house.say("one", Open(7, 1, 1, 0), Next((1, 7, 1, 0, 0), 0, 0, 2))
     assert any(isinstance(each, Ended) for each in house.told("one", actions))
     states = [house.server.busy]
     house.open("two")

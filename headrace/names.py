@@ -10,6 +10,7 @@ from .pipeline.dataset import AUTOTUNE, Dataset, Options
 from .pipeline.errors import (
     DataLossError,
     FailedPreconditionError,
+    FunctionChangedWarning,
     FunctionError,
     HeadraceError,
     InvalidArgumentError,
@@ -49,4 +50,5 @@ __all__ = [
     "DataLossError",
     "ProtocolError",
     "ServiceError",
+    "FunctionChangedWarning",
 ]

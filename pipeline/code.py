@@ -107,6 +107,8 @@ class _Teller:
                 return ["partial", *(self.tell(each, depth + 1) for each in parts)]
             case type():
                 return ["class", value.__qualname__]
+            case types.BuiltinFunctionType() | np.ufunc():
+                return ["installed", getattr(value, "__module__", None), value.__name__]
         return self._object(value, depth)
 
     def _object(self, value: Any, depth: int) -> list[Any]:

@@ -18,12 +18,13 @@
     └── ServiceError                   a process is gone or silent
 
 Each keeps its facts as attributes, survives pickling, travels between processes as plain data
-(`to_data`, `from_data`), and says what to do. `where` is filled in when an error belongs to one
+(`to_data`, `from_data`), and says what to do. FunctionChangedWarning is the one warning. `where` is filled in when an error belongs to one
 element: which file, which record, which operator.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .limits import limits
@@ -32,6 +33,7 @@ __all__ = [
     "DataLossError",
     "FailedPreconditionError",
     "FileError",
+    "FunctionChangedWarning",
     "FunctionError",
     "HeadraceError",
     "InvalidArgumentError",
@@ -158,6 +160,20 @@ class MalformedMessage(ProtocolError):  # noqa: N818
 
 class ServiceError(HeadraceError):
     """A process is gone or silent: who, since when, and what to look at."""
+
+
+class FunctionChangedWarning(UserWarning):
+    """A function does not do what it did when a state was saved: elements from there on are made by the new one."""
+
+    def __init__(self, functions: Sequence[str]) -> None:
+        super().__init__(functions)
+        self.functions = list(functions)
+
+    def __str__(self) -> str:
+        return (
+            f"{', '.join(self.functions)} changed since the state was saved: elements from here on, those that were "
+            "held in buffers too, are made by what is here now. Go on if that is meant"
+        )
 
 
 def _kinds(root: type[HeadraceError] = HeadraceError) -> dict[str, type[HeadraceError]]:

@@ -227,7 +227,9 @@ class Stream(Operator):
             if "error" in each:
                 self.lanes.append(Failed(from_data(each["error"])))
             else:
-                self.lanes.append(job_of(each, self.settings.store, find))
+                job = job_of(each, self.settings.store, find)
+                self.settings.store.opened(job.work)
+                self.lanes.append(job)
 
 
 def _lane_state(lane: Job | Failed, keep: Keep) -> State:

@@ -155,6 +155,9 @@ class FileFeed:
         self.names.restore(state["names"], find)
         self.file = None if state["file"] is None else (state["file"][0], state["file"][1])
         self.pieces = [Work.from_data(each) for each in state["pieces"]]
+        self.store.paths |= {each.origin: each.path for each in self.pieces}
+        if self.file is not None:
+            self.store.paths[self.file[1]] = self.file[0]
 
 
 @dataclass(slots=True)

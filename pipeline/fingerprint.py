@@ -20,7 +20,7 @@ import numpy as np
 from .code import code_digest, content
 from .errors import InvalidArgumentError
 from .functions import UserFunction
-from .nodes import Configured, FlatMap, Interleave, Node, Prefetch
+from .nodes import Configured, Node, Prefetch
 from .spec import dtype_name
 from .structure import Structure
 
@@ -29,12 +29,13 @@ __all__ = ["compare", "fingerprint"]
 #: So many operators are told one by one, the others together.
 TOLD = 48
 _WORDS = 80
-#: Arguments that change no element.
-_SILENT: dict[type[Node], frozenset[str]] = {
-    FlatMap: frozenset({"folder"}),
-    Interleave: frozenset({"folder"}),
-    Prefetch: frozenset({"size"}),
-    Configured: frozenset({"seed", "buffer_bytes", "error_budget"}),
+#: Arguments that change no element, by operator.
+_SILENT: dict[str, frozenset[str]] = {
+    "FlatMap": frozenset({"folder"}),
+    "Interleave": frozenset({"folder"}),
+    "Prefetch": frozenset({"size"}),
+    "Configured": frozenset({"seed", "buffer_bytes", "error_budget"}),
+    "IgnoreErrors": frozenset({"log_warning"}),
 }
 #: What users call an operator where its node is named otherwise.
 _NAMES = {
@@ -126,10 +127,12 @@ def _entry(node: Node) -> list[Any]:
 
 def _arguments(node: Node) -> dict[str, Any]:
     """What an operator was given, but for its inputs, its function, what changes nothing, and what nobody set."""
-    silent = _SILENT.get(type(node), frozenset())
+    silent = _SILENT.get(type(node).__name__, frozenset())
     found: dict[str, Any] = {}
     for each in fields(node):
         value = getattr(node, each.name)
+        if each.name == "on_error":  # where it tells of what is skipped changes nothing
+            value = None if value in (None, "raise") else "skip"
         is_input = isinstance(value, Node | UserFunction) or (isinstance(value, tuple) and _has_node(value))
         unset = each.default is not MISSING and value is each.default
         if not is_input and each.name not in silent and not unset:

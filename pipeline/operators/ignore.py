@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..verdicts import Verdicts
-from .protocol import Failed, Pulled, Unary
+from .protocol import Failed, Find, Keep, Pulled, State, Unary
 
 __all__ = ["IgnoreErrorsOperator"]
 
@@ -21,3 +21,9 @@ class IgnoreErrorsOperator(Unary):
         while isinstance(got := self.source.pull(limit), Failed):
             self.verdicts.ignore(got, self.log_warning)
         return got
+
+    def own_state(self, keep: Keep) -> State:
+        return {}  # what it dropped is among the verdicts
+
+    def set_own_state(self, state: State, find: Find) -> None:
+        pass

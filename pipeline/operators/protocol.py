@@ -111,10 +111,11 @@ class Unary(Operator):
             self.source.restore(state["source"], find)
         self.set_own_state(state, find)
 
+    @abstractmethod
     def own_state(self, keep: Keep) -> State:
-        """What this operator adds to its input's snapshot."""
-        return {}
+        """What this operator adds to its input's snapshot; {} where it remembers nothing."""
 
+    @abstractmethod
     def set_own_state(self, state: State, find: Find) -> None:
         """The reverse of `own_state`."""
 

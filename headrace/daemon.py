@@ -20,7 +20,25 @@ import zmq
 from .broker.book import Closed
 from .broker.run import Limits
 from .depot import Depot
-from .events import Dead, End, Ending, Examine, Finish, From, Gone, Journal, Look, Report, Said, Seen, Tick, To, Trouble
+from .events import (
+    Dead,
+    End,
+    Ending,
+    Examine,
+    Finish,
+    From,
+    Gone,
+    Journal,
+    Look,
+    Quarantine,
+    Report,
+    Said,
+    Seen,
+    Tick,
+    To,
+    Trouble,
+    Unkept,
+)
 from .facts import Fact, Memory
 from .gate import Rules
 from .journal import Journal as DiskJournal
@@ -32,6 +50,7 @@ from .pipeline.messages import Message, Status
 from .pipeline.orders import Scanned
 from .pipeline.sharing import ServerMemory
 from .pipeline.sockets import own
+from .quarantines import Quarantines
 from .scanning import look
 from .server import Server
 from .status import status_of
@@ -102,8 +121,10 @@ class Daemon:
     stop_now: bool = False
     asked: bool = False  #: Whether a signal asked to end in good order.
     parent: int = field(default_factory=os.getppid)
+    quarantines: Quarantines = field(init=False)
 
     def __post_init__(self) -> None:
+        self.quarantines = Quarantines(self.config.state)
         lifeline = [self.config.lifeline] if self.config.lifeline is not None else []
         for each in (*(socket for door in self.peers.doors for socket in door.sockets), *lifeline):
             self.poller.register(each, zmq.POLLIN)
@@ -203,6 +224,16 @@ class Daemon:
                     self._end_in(grace_s)
                 case Journal(fact):
                     self._write(fact)
+                case Quarantine(job):
+                    self._quarantine(job, action)
+
+    def _quarantine(self, job: int, told: Quarantine) -> None:
+        """To its file, but not before it is on record that the element was skipped."""
+        if self.journal is not None:
+            self.journal.commit()
+        if (trouble := self.quarantines.add(told)) is not None:
+            show(f"headrace: {trouble}")
+            self._do(Unkept(job, trouble))
 
     def _write(self, fact: Fact) -> None:
         """To disk, where something outlives us: an embedded server's journal would not outlive what it serves."""

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from .facts import Fact
 from .pipeline.messages import Message
 from .pipeline.orders import Scan, Scanned
+from .pipeline.verdicts import Verdict
 
 __all__ = [
     "Action",
@@ -22,12 +23,14 @@ __all__ = [
     "Gone",
     "Journal",
     "Look",
+    "Quarantine",
     "Report",
     "Said",
     "Seen",
     "Tick",
     "To",
     "Trouble",
+    "Unkept",
 ]
 
 
@@ -88,13 +91,21 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Unkept:
+    """What a job skipped cannot be told where its options say, and why."""
+
+    job: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passes."""
 
     now: float
 
 
-Event: TypeAlias = From | Dead | Gone | Seen | Trouble | Said | Ending | Tick | Scanned
+Event: TypeAlias = From | Dead | Gone | Seen | Trouble | Said | Ending | Unkept | Tick | Scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,18 @@ class Look:
     """See where a file can be cut, and come back with Scanned."""
 
     scan: Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """To the file that tells what was skipped; come back with Unkept where it cannot be written."""
+
+    job: int
+    path: str  #: As whoever registered the job said it.
+    user: str  #: Whose the job is; nothing for this user of this host.
+    run: str
+    epoch: int
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +172,4 @@ class Finish:
     grace_s: float
 
 
-Action: TypeAlias = To | Journal | Look | End | Examine | Report | Finish
+Action: TypeAlias = To | Journal | Look | Quarantine | End | Examine | Report | Finish

@@ -327,7 +327,7 @@ def test_one_wrong_bit_in_a_fact_is_noticed(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[content.index(b"a graph that") + 3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataLossError, match=f"{path}: fact 12 is damaged"):
+    with pytest.raises(DataLossError, match=f"{path}: fact {len(EACH) + 1} is damaged"):
         read(path)
 
 

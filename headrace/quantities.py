@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import pairwise
 
@@ -20,7 +21,7 @@ _BYTES = {
     "TiB": 1 << 40,
 }
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_FORM = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*", re.ASCII)
+_FORM = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)", re.ASCII)
 
 
 def read_bytes(value: object) -> int:
@@ -34,7 +35,11 @@ def read_bytes(value: object) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    return round(_read(value, _BYTES, 'a size such as "256 MiB", or a whole number of bytes'))
+    what = 'a size such as "256 MiB", or a whole number of bytes'
+    found = _read(value, _BYTES, what)
+    if math.isinf(found):
+        raise ValueError(what)
+    return round(found)
 
 
 def read_seconds(value: object) -> float:
@@ -46,13 +51,17 @@ def read_seconds(value: object) -> float:
     >>> read_seconds("30 s"), read_seconds("2 min"), read_seconds(0.5)
     (30.0, 120.0, 0.5)
     """
+    what = 'a duration such as "30 s", or a number of seconds'
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    return _read(value, _SECONDS, 'a duration such as "30 s", or a number of seconds')
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(what) from None
+    return _read(value, _SECONDS, what)
 
 
 def _read(value: object, units: dict[str, float] | dict[str, int], what: str) -> float:
-    form = _FORM.fullmatch(value) if isinstance(value, str) else None
+    form = _FORM.fullmatch(value.strip()) if isinstance(value, str) else None
     known = {unit.lower(): factor for unit, factor in units.items()}
     if form is None or form[2].lower() not in known:
         raise ValueError(f"{what} (units: {', '.join(unit for unit in units if unit)})")

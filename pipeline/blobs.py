@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from .columns import Array
+from .columns import Array, dtype_named
 from .errors import MalformedMessage, NotFoundError, ResourceExhaustedError
 from .limits import Limits, limits
 
@@ -108,12 +108,15 @@ class Blobs(Kept):
 
     def get_array(self, found: Sequence[Any]) -> Array:
         """An array that was put."""
-        digest, dtype, shape = found
-        if dtype == "bytes":
-            array = np.empty(int(np.prod(shape, dtype=np.int64)), object)
-            array[:] = msgpack.unpackb(self.get(digest), max_array_len=1 << 31)
-            return array.reshape(shape)
-        return np.frombuffer(self.get(digest), np.dtype(dtype)).reshape(shape)
+        digest, name, shape = found
+        if (dtype := dtype_named(name)) is not bytes:
+            return np.frombuffer(self.get(digest), dtype).reshape(shape)
+        items = msgpack.unpackb(self.get(digest), max_array_len=1 << 31)
+        if not isinstance(items, list) or not set(map(type, items)) <= {bytes}:
+            raise MalformedMessage("a blob that is no list of strings")
+        array = np.empty(len(items), object)
+        array[:] = items
+        return array.reshape(shape)
 
 
 def _mapped(path: Path) -> memoryview:
@@ -160,5 +163,6 @@ class Incoming:
 
 def outline(found: Sequence[Any]) -> Array:
     """An array of the right dtype and shape that holds nothing, for who plans and does not read."""
-    _, dtype, shape = found
-    return np.broadcast_to(np.zeros((), object if dtype == "bytes" else np.dtype(dtype)), shape)
+    _, name, shape = found
+    dtype = dtype_named(name)
+    return np.broadcast_to(np.zeros((), object if dtype is bytes else dtype), shape)

@@ -30,7 +30,7 @@ import numpy.typing as npt
 from .errors import InvalidArgumentError, MalformedMessage
 from .spec import DType, dtype_name
 
-__all__ = ["Allocate", "Arena", "Column", "Layout", "aligned", "column_of", "layout_of"]
+__all__ = ["Allocate", "Arena", "Column", "Layout", "aligned", "column_of", "dtype_named", "layout_of"]
 
 Array: TypeAlias = npt.NDArray[Any]
 #: Room for so many bytes in memory that another process can read, uint8; None where there is none.
@@ -45,6 +45,21 @@ _U8 = np.dtype(np.uint8)
 _NUMBERS = {np.dtype(code).str for code in "?bBhHiIlLqQefdgFDG"}
 #: What a column can be of, by its name in messages. NumPy's own reader of names takes far more.
 _DTYPES: dict[str, DType] = {"bytes": bytes} | {name: np.dtype(name) for name in _NUMBERS}
+
+
+def dtype_named(name: Any) -> DType:
+    """What a column, an array or a number can be of, by its name in messages: `bytes`, or `dtype.str`.
+
+    >>> dtype_named("<i8"), dtype_named("bytes")
+    (dtype('int64'), <class 'bytes'>)
+
+    Raises:
+        MalformedMessage: there is none of that name.
+    """
+    found = _DTYPES.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise MalformedMessage(f"a dtype that is none: {reprlib.repr(name)}")
+    return found
 
 
 def aligned(size: int) -> int:
@@ -87,8 +102,8 @@ class Layout:
         """Back from `to_data`; what cannot be is refused."""
         try:
             name, rank, values, splits, rows = data
-            layout = cls(_DTYPES[name], rank, tuple(values), splits, rows)
-        except (KeyError, TypeError, ValueError) as error:
+            layout = cls(dtype_named(name), rank, tuple(values), splits, rows)
+        except (TypeError, ValueError) as error:
             raise MalformedMessage(f"a column that is none: {reprlib.repr(data)}") from error
         if not layout._is_a_form():
             raise MalformedMessage(f"a column of no form that there is: {reprlib.repr(data)}")

@@ -13,6 +13,7 @@ from .bmp import decode_bmp
 from .errors import InvalidArgumentError, NotFoundError
 from .image_bytes import ImageBytes, check_dimensions, image_format, refuse
 from .kernels.jpeg_header import read_jpeg_header
+from .limits import limits
 from .png import decode_png
 
 try:
@@ -24,6 +25,8 @@ __all__ = ["decode_bmp", "decode_image", "decode_jpeg", "decode_png", "read_file
 
 #: A progressive JPEG with more scans than this is refused: each one costs a pass over the whole image.
 MAX_SCANS = 500
+#: And so many, where it has as many pixels as an image may: the time that all scans take has a limit, too.
+LARGE_SCANS = 20
 
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _END_OF_IMAGE = b"\xff\xd9"
@@ -168,8 +171,13 @@ def _check_frame(contents: ImageBytes, frame: int, height: int, width: int, comp
     check_dimensions("JPEG", height, width)
     if components not in (1, 3, 4):
         raise InvalidArgumentError(f"undecodable JPEG: {components} components; grey, colour and CMYK have 1, 3 and 4")
-    if frame in _PROGRESSIVE and (scans := bytes(contents).count(b"\xff\xda")) > MAX_SCANS:
-        raise InvalidArgumentError(f"this JPEG has {scans:,} scans, more than the {MAX_SCANS} that are decoded")
+    scans = bytes(contents).count(b"\xff\xda") if frame in _PROGRESSIVE else 0
+    most = min(MAX_SCANS, LARGE_SCANS * limits().image_pixels // (height * width))
+    if scans > most:
+        raise InvalidArgumentError(
+            f"this JPEG of {height:,} x {width:,} pixels has {scans:,} scans, more than the {most} that are decoded: "
+            "save it anew"
+        )
 
 
 def _decode(

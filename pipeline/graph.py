@@ -15,11 +15,13 @@ import numpy as np
 
 from . import nodes, spec
 from .blobs import Blobs, Kept, outline
+from .columns import dtype_named
 from .errors import FailedPreconditionError, FunctionError, HeadraceError, InvalidArgumentError, MalformedMessage
 from .functions import UserFunction, load_function, load_named, ship_function
 from .nodes import Node
 from .spec import as_dtype, dtype_name
 from .structure import Structure
+from .validity import fault
 
 __all__ = ["blobs_in", "decode_outline", "decode_whole", "encode"]
 
@@ -139,7 +141,10 @@ def _node(data: Any, function: Callable[[Any], UserFunction], array: Callable[[A
     for key, value in given.items():
         if not _fits(value, _HINTS[name][key]):
             raise MalformedMessage(f"a {name} whose {key} is {type(value).__name__}")
-    return _KINDS[name](**given)
+    node = _KINDS[name](**given)
+    if (why := fault(node)) is not None:
+        raise MalformedMessage(f"a {name} with {why}")
+    return node
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -163,20 +168,30 @@ def _value(data: Any, function: Callable[[Any], UserFunction], array: Callable[[
         case "node":
             return _node(value, function, array)
         case "function":
+            digest, name, wants_rng = value
+            if not isinstance(digest, str) or not isinstance(name, str) or not isinstance(wants_rng, bool):
+                raise MalformedMessage("a function that is none")
             return function(value)
         case "structure":
             return Structure.from_data(value)
         case "array":
             return array(value)
         case "scalar":
-            return np.frombuffer(value[1], np.dtype(value[0]))[0]
+            return _scalar(*value)
         case "bytes":
             return value
         case "tuple":
             return tuple(_value(each, function, array) for each in value)
-        case "dtype":
+        case "dtype" if isinstance(value, str) and len(value) < 20:  # NumPy reads whole programs
             return as_dtype(value)
     raise MalformedMessage(f"a graph with a {kind!r}")
+
+
+def _scalar(name: str, data: bytes) -> Any:
+    dtype = dtype_named(name)
+    if dtype is bytes or len(data) != np.dtype(dtype).itemsize:
+        raise MalformedMessage(f"a number of {name!r} in {len(data)} bytes")
+    return np.frombuffer(data, dtype)[0]
 
 
 def _load(found: Any, blobs: Blobs) -> UserFunction:
@@ -193,9 +208,9 @@ def _load(found: Any, blobs: Blobs) -> UserFunction:
 
 def _stub(found: Any) -> UserFunction:
     error = FailedPreconditionError("a server runs no function: this is a mistake in headrace")
-    digest = found[0] if isinstance(found[0], str) else ""
+    digest, name, wants_rng = found
     named = digest.removeprefix(_NAMED) if digest.startswith(_NAMED) else ""
-    return UserFunction(_failing(error), found[1], found[2], named)
+    return UserFunction(_failing(error), name, wants_rng, named)
 
 
 def _failing(error: HeadraceError) -> Callable[..., Any]:

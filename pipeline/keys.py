@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import tempfile
 import tomllib
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import zmq
+from zmq.utils import z85
 
 from .errors import FileError, InvalidArgumentError, NotFoundError
 
@@ -99,7 +101,12 @@ def is_key(text: str) -> bool:
     >>> is_key("rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"), is_key("secret")
     (True, False)
     """
-    return _Z85.fullmatch(text) is not None
+    if _Z85.fullmatch(text) is None:
+        return False
+    try:
+        return len(z85.decode(text.encode())) == 32
+    except struct.error:  # five characters can stand for more than four bytes hold
+        return False
 
 
 def is_name(text: str) -> bool:

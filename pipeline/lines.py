@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .compression import ByteSource, open_source
 from .errors import DataLossError
+from .limits import limits
 from .records import RecordChunk
 
 __all__ = ["read_lines"]
@@ -28,10 +29,11 @@ def read_lines(
 
     Raises:
         NotFoundError: the file cannot be opened.
-        DataLossError: compressed content that is cut or damaged, after the lines before it.
+        DataLossError: compressed content that is cut or damaged, after the lines before it; or a line larger than an
+            element may be.
     """
     with open_source(path, compression) as source:
-        reader = _Reader(source, chunk_bytes, start)
+        reader = _Reader(path, source, chunk_bytes, start)
         if start > 0:
             # From one byte before: where that is a line's end, the line at `start` is ours.
             source.skip(start - 1)
@@ -48,6 +50,7 @@ def read_lines(
 
 @dataclass(slots=True)
 class _Reader:
+    path: str
     source: ByteSource
     chunk_bytes: int
     position: int  #: Of the first byte of `text` in the content.
@@ -60,8 +63,9 @@ class _Reader:
     def _more(self) -> bool:
         """Append what the file gives next; False at its end."""
         # A line that is longer than all that was read asks for as much again, so that it is not searched many times.
-        fresh = np.empty(max(self.chunk_bytes, len(self.text)), np.uint8)
-        count = self.source.readinto(fresh.data)
+        fresh, count = np.empty(max(self.chunk_bytes, len(self.text)), np.uint8), 0
+        while count < len(fresh) and (more := self.source.readinto(fresh.data[count:])):
+            count += more
         self.ended = count == 0
         self.text = np.concatenate([self.text, fresh[:count]])
         return not self.ended
@@ -82,6 +86,12 @@ class _Reader:
             ends = np.flatnonzero(self.text == _NEWLINE)
             if len(ends):
                 return self._lines(ends + 1, stop)
+            if len(self.text) > limits().element_bytes:
+                raise DataLossError(
+                    self.path,
+                    f"a line of more than {len(self.text):,} bytes: no element may be so large (limits.element)",
+                    self.position,
+                )
             if not self._more():
                 break
         if not len(self.text) or self.source.failure is not None:
@@ -103,5 +113,7 @@ class _Reader:
 
 def _without_ends(text: Bytes, ends: npt.NDArray[np.int64]) -> tuple[Bytes, npt.NDArray[np.int64]]:
     kept = (text != _NEWLINE) & (text != _RETURN)
-    before = np.concatenate([[0], np.cumsum(kept)])
-    return text[kept], before[np.concatenate([[0], ends])]
+    splits = np.zeros(len(ends) + 1, np.int64)
+    # Line by line: a count at every byte would take eight times the text.
+    np.cumsum(np.add.reduceat(kept, np.concatenate([[0], ends[:-1]]), dtype=np.int64), out=splits[1:])
+    return text[kept], splits

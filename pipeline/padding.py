@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from .errors import DataLossError, InvalidArgumentError
 from .kernels.gather import gather_strings, item_positions, pad_items
 from .spec import dtype_name
 from .structure import Structure, as_component, flatten_as_is
+from .work import too_large
 
 __all__ = ["Padding", "pad_block", "padding_arguments"]
 
@@ -70,6 +72,7 @@ def pad_block(block: Block, padding: Padding) -> Block:
     Raises:
         InvalidArgumentError: shapes or values that do not fit the elements, or elements of unequal rank.
         DataLossError: an element longer than its target.
+        ResourceExhaustedError: a batch of more bytes than one may have.
     """
     names = block.structure.names()
     shapes = _spread(padding.shapes, padding.shapes_nest, block.structure, "padded_shapes")
@@ -77,7 +80,10 @@ def pad_block(block: Block, padding: Padding) -> Block:
     targets = [_target(n, c, s) for n, c, s in zip(names, block.columns, shapes, strict=True)]
     fills = [_fill_value(n, c, v) for n, c, v in zip(names, block.columns, values, strict=True)]
     jobs = list(zip(block.columns, targets, fills, strict=True))
-    out = Block.of_layout(BlockLayout(block.structure, 1, tuple(_layout(*job) for job in jobs)))
+    layout = BlockLayout(block.structure, 1, tuple(_layout(*job) for job in jobs))
+    if error := too_large(layout.nbytes):  # before it is made: few items can need much padding
+        raise error
+    out = Block.of_layout(layout)
     for job, column in zip(jobs, out.columns, strict=True):
         _pad(*job, column)
     return out
@@ -147,7 +153,7 @@ def _layout(column: Column, target: Array, fill: Any) -> Layout:
     shape = (1, count, *target.tolist())
     if column.dtype is not bytes:
         return Layout(column.dtype, column.rank + 1, shape)
-    items = int(np.prod(shape, dtype=np.int64))
+    items = math.prod(shape)
     strings = len(column.splits) - 1 if column.splits is not None else 0
     nbytes = len(column.values) + (items - strings) * len(fill)
     return Layout(bytes, column.rank + 1, (nbytes,), items + 1, 2)

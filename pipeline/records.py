@@ -21,6 +21,7 @@ from .compression import WINDOW_BITS, ByteSource, check_compression, open_source
 from .errors import DataLossError, FailedPreconditionError, InvalidArgumentError, NotFoundError
 from .kernels import framing
 from .kernels.framing import FOOTER, HEADER
+from .limits import limits
 
 __all__ = ["RecordChunk", "TFRecordWriter", "read_records", "scan_records"]
 
@@ -31,6 +32,7 @@ LARGE = 3072 if google_crc32c.implementation == "c" else sys.maxsize
 #: The most records in a chunk; it bounds the scratch arrays.
 CHUNK_RECORDS = 1 << 16
 
+TOO_LONG = "no element may be so large (limits.element); the rest of the file is not read"
 #: What the kernel's findings mean, in words.
 DAMAGE = {
     framing.BAD_LENGTH: "the record's length and its CRC disagree; the rest of the file cannot be read",
@@ -101,6 +103,9 @@ def _read(path: str, compression: str, start: int, stop: int, chunk_bytes: int) 
                 raise error
             elif status in DAMAGE:
                 raise DataLossError(path, DAMAGE[status], window.offset)
+            elif source.size is None and whole > limits().element_bytes + HEADER + FOOTER:
+                # Of a file as it is, no more is read than it has; content that is unpacked may have no end.
+                raise DataLossError(path, f"the record here would have {whole:,} bytes: {TOO_LONG}", window.offset)
             elif not window.holds(whole):
                 raise DataLossError(path, window.shortage(whole), window.offset)
         if source.failure and window.offset < stop:

@@ -12,7 +12,9 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from keyword import iskeyword
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -130,11 +132,17 @@ def _named_class(name: str, fields: tuple[str, ...]) -> Any:
     module, _, qualified = name.partition(":")
     found: Any = sys.modules.get(module)
     for part in qualified.split("."):
-        found = getattr(found, part, None)
+        found = getattr(found, "__dict__", {}).get(part)  # not getattr: a name from elsewhere is to run nothing
     if isinstance(found, type) and issubclass(found, tuple) and getattr(found, "_fields", None) == fields:
         return found
-    own = qualified.rpartition(".")[2]
-    return namedtuple(own if own.isidentifier() else "Element", [str(each) for each in fields], rename=True)
+    own = _identifier(qualified.rpartition(".")[2])
+    known = own if own.isidentifier() and not iskeyword(own) else "Element"
+    return namedtuple(known, [_identifier(each) for each in fields], rename=True)
+
+
+def _identifier(name: object) -> str:
+    """As Python reads it: names that look different may be the same."""
+    return normalize("NFKC", str(name))
 
 
 def flatten(value: Element) -> tuple[list[Any], Structure]:

@@ -110,6 +110,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "unbatch": lambda: Dataset.range(5).batch(2).unbatch(),
     "generator": lambda: Dataset.from_generator(lambda: iter(range(3)), output_types=np.int64),
     "indexable": lambda: Dataset.from_indexable([(1, "a"), (2, "b")]).shuffle(2, seed=1),
+    "ignore errors": lambda: Dataset.range(3).ignore_errors(),
     "options": lambda: Dataset.range(9).shuffle(9).with_options(Options(seed=7, buffer_bytes=1 << 20)),
 }
 

@@ -1,0 +1,155 @@
+"""Validity: what the arguments of a node must be, asked of a graph that came from elsewhere.
+
+The methods of Dataset refuse wrong arguments where they are called; who writes messages by hand calls none of them.
+What is valid here can be planned and built without an error other than ours.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from .arguments import MOST
+from .nodes import (
+    Batch,
+    Configured,
+    Enumerate,
+    Generator,
+    Interleave,
+    Lines,
+    Node,
+    PaddedBatch,
+    Prefetch,
+    Range,
+    Records,
+    Repeat,
+    Rows,
+    Shard,
+    Shuffle,
+    Skip,
+    Take,
+    Zip,
+)
+from .sources import COMPRESSIONS, LARGEST
+from .spec import DType
+
+__all__ = ["fault"]
+
+
+@singledispatch
+def fault(node: Node) -> str | None:
+    """What is wrong with a node's own arguments, its inputs apart; None where nothing is.
+
+    >>> fault(Range(0, 10, 0, np.dtype(np.int64)))
+    'a step of 0'
+    """
+    return None
+
+
+def _outside(least: int, **numbers: int | None) -> str | None:
+    """The first number, by its name, that is less than `least` or larger than any may be."""
+    found = (f"a {name} of {n}" for name, n in numbers.items() if n is not None and not least <= n <= MOST)
+    return next(found, None)
+
+
+@fault.register
+def _(node: Rows) -> str | None:
+    if not node.arrays or len(node.arrays) != node.structure.size:
+        return f"{len(node.arrays)} arrays for {node.structure.size} components"
+    if any(each.ndim == 0 for each in node.arrays) or len({len(each) for each in node.arrays}) > 1:
+        return "arrays of no or unequal length"
+    return None
+
+
+@fault.register
+def _(node: Range) -> str | None:
+    if max(abs(node.start), abs(node.stop), abs(node.step)) > LARGEST:
+        return "numbers beyond 2**62"
+    if node.dtype is bytes or np.dtype(node.dtype).kind not in "iuf":
+        return f"a dtype of {node.dtype}"
+    return None if node.step else "a step of 0"
+
+
+@fault.register
+def _(node: Records | Lines) -> str | None:
+    return None if node.compression in COMPRESSIONS else f"a compression of {node.compression!r}"
+
+
+@fault.register
+def _(node: Generator) -> str | None:
+    said = (node.structure, node.shapes, node.dtypes)
+    if node.structure is None or node.shapes is None or node.dtypes is None:
+        return None if said == (None, None, None) else "only a part of its specs"
+    if not len(node.shapes) == len(node.dtypes) == node.structure.size:
+        return "specs of another number of components"
+    if not all(each is None or _is_shape(each) for each in node.shapes):
+        return "a shape that is none"
+    return None if all(each is None or _is_dtype(each) for each in node.dtypes) else "a dtype that is none"
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(each is None or (type(each) is int and each >= 0) for each in value)
+
+
+def _is_dtype(value: DType | Any) -> bool:
+    return value is bytes or isinstance(value, np.dtype)
+
+
+@fault.register
+def _(node: Interleave) -> str | None:
+    return _outside(1, cycle=node.cycle, block=node.block)
+
+
+@fault.register
+def _(node: Shuffle) -> str | None:
+    return _outside(1, size=node.size) or _outside(-MOST, seed=node.seed)
+
+
+@fault.register
+def _(node: Batch) -> str | None:
+    return _outside(1, size=node.size)
+
+
+@fault.register
+def _(node: PaddedBatch) -> str | None:
+    if not all(each is None or isinstance(each, bytes | np.generic) for each in node.values or ()):
+        return "a padding value that is none"
+    lengths = [each for shape in node.shapes or () for each in shape]
+    return _outside(1, size=node.size) or next(filter(None, (_outside(0, length=each) for each in lengths)), None)
+
+
+@fault.register
+def _(node: Repeat | Take | Skip) -> str | None:
+    return _outside(-MOST, count=node.count)
+
+
+@fault.register
+def _(node: Shard) -> str | None:
+    return _outside(1, count=node.count) or (None if 0 <= node.index < node.count else f"an index of {node.index}")
+
+
+@fault.register
+def _(node: Enumerate) -> str | None:
+    return _outside(-MOST, start=node.start)
+
+
+@fault.register
+def _(node: Zip) -> str | None:
+    if len(node.sources) == node.structure.size:
+        return None
+    return f"{len(node.sources)} inputs for {node.structure.size} components"
+
+
+@fault.register
+def _(node: Prefetch) -> str | None:
+    return _outside(-1, size=node.size)
+
+
+@fault.register
+def _(node: Configured) -> str | None:
+    if node.on_error is not None and (not node.on_error or "\0" in node.on_error):
+        return "an on_error that names no file"
+    errors = _outside(0, error_budget=node.error_budget)
+    return _outside(-MOST, seed=node.seed) or _outside(1, buffer_bytes=node.buffer_bytes) or errors

@@ -1,0 +1,12 @@
+"""All decoders that are fuzzed, by name."""
+
+from __future__ import annotations
+
+from .decoder import Decoder
+from .files import FILES
+from .state import STATE
+from .wire import WIRE
+
+__all__ = ["DECODERS"]
+
+DECODERS: dict[str, Decoder] = {each.name: each for each in (*FILES, *WIRE, *STATE)}

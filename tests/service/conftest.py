@@ -23,9 +23,9 @@ Folder: TypeAlias = Callable[[hr.Service], Path]
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """`eventually(condition, within_s=20)`: waits for what must become true, and fails if it does not."""
+    """`eventually(condition, within_s=60)`: waits for what must become true, and fails if it does not."""
 
-    def wait(condition: Callable[[], object], within_s: float = 20.0) -> object:
+    def wait(condition: Callable[[], object], within_s: float = 60.0) -> object:
         until = monotonic() + within_s
         while not (found := condition()):
             assert monotonic() < until, f"not within {within_s} s"

@@ -135,7 +135,7 @@ def test_nothing_is_left_of_a_script_that_is_ended(
     assert len(processes(short_path / f"headrace-{os.getuid()}")) == 3
     shared = set(Path("/dev/shm").iterdir())
     process.send_signal(how)
-    eventually(lambda: not leftovers(short_path, processes), within_s=5)
+    eventually(lambda: not leftovers(short_path, processes), within_s=30)
     process.communicate(timeout=5)
     assert process.returncode == -how
     assert set(Path("/dev/shm").iterdir()) <= shared
@@ -147,7 +147,7 @@ def test_nothing_is_left_of_a_script_that_is_interrupted_while_services_start(
     process = start(STARTING)
     eventually(lambda: len(processes(short_path, "server")) >= 2)
     process.send_signal(signal.SIGINT)
-    eventually(lambda: not leftovers(short_path, processes), within_s=5)
+    eventually(lambda: not leftovers(short_path, processes), within_s=30)
 
 
 def test_nothing_is_left_when_the_server_is_killed_and_the_script_ends(
@@ -158,11 +158,11 @@ def test_nothing_is_left_when_the_server_is_killed_and_the_script_ends(
     process.stdout.readline()
     (server,) = processes(short_path, "server")
     os.kill(server, signal.SIGKILL)
-    eventually(lambda: not processes(short_path), within_s=5)
+    eventually(lambda: not processes(short_path), within_s=30)
     _, said = process.communicate(timeout=20)
     assert "ServiceError" in said
     assert f"server process {server} has ended" in said
-    eventually(lambda: not leftovers(short_path, processes), within_s=5)
+    eventually(lambda: not leftovers(short_path, processes), within_s=30)
 
 
 def test_a_script_needs_no_main_guard_and_brings_its_own_modules_along(

@@ -67,6 +67,11 @@ def metrics(status: dict[str, Any]) -> Iterator[Metric]:
     for key, name, text in _TOTALS:
         if key in totals:
             yield CounterMetricFamily(f"headrace_{name}", text, value=float(totals[key]))
+    if "ledger" in totals:
+        found = CounterMetricFamily("headrace_ledger", "What became of all elements, by kind.", labels=["kind"])
+        for kind, value in totals["ledger"].items():
+            found.add_metric([str(kind)], float(value))
+        yield found
 
 
 def _each(

@@ -24,6 +24,9 @@ def status_of(server: Server) -> dict[str, Any]:
         "totals": {
             "elements": server.broker.sent,
             "leases_repeated": server.coordinator.repeated,
+            "ledger": server.broker.totals.sums(
+                (run.job, run.epoch, run.numbers) for run in server.broker.runs.values() if run.opened
+            ),
         },
     }
 
@@ -55,6 +58,7 @@ def _job(server: Server, job: int) -> dict[str, Any]:
         "client": ", ".join(talk.peer for talk in talks.values()),
         "connected": bool(there),
         "consumers": [_consumer(server, job, consumer) for consumer in range(entry.consumers)],
+        "ended_epochs": {str(each.epoch): each.ledger for each in server.broker.book.ended.get(job, {}).values()},
     }
     return found | (_run(server, run) if run is not None else {"produced": acknowledged, "running": False})
 

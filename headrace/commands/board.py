@@ -23,7 +23,9 @@ def board(status: dict[str, Any]) -> RenderableType:
         parts.append(Text("insecure: whoever reaches a TCP port may use this server", "bold red"))
     if status.get("stopping"):
         parts.append(Text("it ends: epochs that run may finish, none begins", "yellow"))
-    return Group(*parts, _workers(status.get("workers") or []), _jobs(status.get("jobs") or []))
+    jobs = status.get("jobs") or []
+    ledgers = [_ledgers(jobs)] if any(each.get("ledger") or each.get("ended_epochs") for each in jobs) else []
+    return Group(*parts, _workers(status.get("workers") or []), _jobs(jobs), *ledgers)
 
 
 def _head(status: dict[str, Any]) -> Text:
@@ -58,6 +60,23 @@ def _jobs(jobs: list[dict[str, Any]]) -> RenderableType:
         client = escape(str(each.get("client") or "gone"))
         buffered = show_bytes(each.get("buffered_bytes") or 0)
         table.add_row(str(each.get("job")), client, escape(_state(each)), *counts, buffered)
+    return table
+
+
+def _ledgers(jobs: list[dict[str, Any]]) -> RenderableType:
+    """What became of all elements: in the epoch that runs, and in the last one that ended."""
+    kinds = ("computed", "filtered", "skipped", "failed", "delivered", "dropped", "padded", "repeated")
+    table = Table("job", "epoch", title="ledgers", title_justify="left", box=None, header_style="bold")
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    for each in jobs:
+        ended = each.get("ended_epochs") or {}
+        rows = {epoch: (f"{epoch}, ended", ended[epoch]) for epoch in sorted(ended, key=int)[-1:]}
+        if each.get("ledger"):
+            rows.setdefault(str(each.get("epoch")), (str(each.get("epoch")), each["ledger"]))
+        for name, ledger in rows.values():
+            counts = [f"{ledger.get(kind) or 0:,}" for kind in kinds]
+            table.add_row(str(each.get("job")), name, *counts)
     return table
 
 

@@ -40,7 +40,7 @@ STATUS: dict[str, Any] = {
         {"job": 2, "epoch": 0, "client": "", "produced": 5, "acknowledged": 5, "running": False, "connected": False},
     ],
     "clients": 1,
-    "totals": {"elements": 17, "leases_repeated": 1},
+    "totals": {"elements": 17, "leases_repeated": 1, "ledger": {"filtered": 8, "skipped": 3}},
 }  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def test_prometheus_reads_the_metrics(page: Page) -> None:
     assert found["headrace_job_epoch_acknowledged_elements", ("1",)] == 9
     assert ("headrace_job_buffered_bytes", ("2",)) not in found  # what is not known is not said
     assert found["headrace_elements_total", ()] == 17
+    assert found["headrace_ledger_total", ("filtered",)] == 8
 
 
 def test_metrics_are_also_written_as_openmetrics_where_that_is_asked_for(page: Page) -> None:

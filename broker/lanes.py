@@ -10,11 +10,12 @@ from typing import Any
 
 from ..pipeline.arrivals import Arrivals
 from ..pipeline.errors import from_data, to_data
-from ..pipeline.feeds import Feed, Job, job_of, state_of
+from ..pipeline.feeds import Feed, HandedFeed, Job, job_of, state_of
 from ..pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from ..pipeline.store import Store
 from ..pipeline.verdicts import Verdicts
 from ..pipeline.work import Piece, Work
+from .marks import Marks
 
 __all__ = ["Lane", "LaneStream"]
 
@@ -39,6 +40,11 @@ class Lane:
     def work(self) -> Work:
         """What is still to be computed."""
         return self.arrivals.job.work.after(self.arrivals.watermark)
+
+    @property
+    def count(self) -> int:
+        """How many elements are handed along."""
+        return 0 if self.arrivals.job.inputs is None else len(self.arrivals.job.inputs)
 
     @property
     def spent(self) -> bool:
@@ -74,6 +80,11 @@ class LaneStream(Operator):
     lanes: deque[Lane | Failed] = field(default_factory=deque)
     by_split: dict[int, Lane] = field(default_factory=dict)
     ended: bool = False
+    marks: Marks | None = None  #: Where elements are handed along.
+
+    def __post_init__(self) -> None:
+        if isinstance(self.feed, HandedFeed):
+            self.marks = Marks(self.feed)
 
     def pull(self, limit: int) -> Pulled:
         while True:
@@ -102,6 +113,8 @@ class LaneStream(Operator):
     def extend(self, most: int | None = None) -> bool:
         """Open lanes as far ahead as is allowed; whether there is any lane."""
         while len(self.lanes) < (most or self.look_ahead) and not self.ended:
+            if self.marks is not None:
+                self.marks.take(self.told)
             job = self.feed.next()
             if isinstance(job, Job):
                 self._open(job)
@@ -164,12 +177,29 @@ class LaneStream(Operator):
         self.feed.close()
         self.closed(self)
 
+    @property
+    def told(self) -> int:
+        """How much it would take to tell what is under way, in bytes."""
+        return sum(lane.arrivals.told for lane in self.by_split.values())
+
     def snapshot(self, keep: Keep) -> State:
+        if self.marks is not None and (feed := self.marks.state(*self._next_input(), self.told, keep)) is not None:
+            return {"feed": feed, "ended": False, "lanes": []}
         return {
             "feed": self.feed.snapshot(keep),
             "ended": self.ended,
             "lanes": [_lane_state(each, keep) for each in self.lanes if isinstance(each, Failed) or not each.spent],
         }
+
+    def _next_input(self) -> tuple[int, int]:
+        """Which element handed along is not done with, and how much of it is."""
+        assert isinstance(self.feed, HandedFeed), "elements are handed along"
+        number = self.feed.given - sum(1 if isinstance(each, Failed) else each.count for each in self.lanes)
+        head = self.lanes[0] if self.lanes else None
+        if not isinstance(head, Lane):
+            return number, 0
+        row, within = divmod(head.arrivals.consumed, self.feed.grain)
+        return (number + row, within) if row < head.count else (number + head.count, 0)
 
     def restore(self, state: State, find: Find) -> None:
         self.feed.restore(state["feed"], find)

@@ -63,18 +63,27 @@ class Arrivals:
         """From which of the elements handed along those of a piece came; None where that is more than they take."""
         if self.job.inputs is None or piece.block is None or piece.positions is None or piece.identities is None:
             return None
-        if self._inputs is None:
-            self._inputs = self.store.lineage(self.job.inputs)
+        inputs = self._made(self.job.inputs)
         index, within = np.divmod(piece.positions, self.job.grain)
         path, used = self.job.work.segment, index
         if self.job.grain > 1:
             used, index = np.unique(index, return_inverse=True)
-        if self._inputs.nbytes * len(used) > len(self._inputs) * (64 * len(index) + 4 * piece.block.nbytes):
+        if inputs.nbytes * len(used) > len(inputs) * (64 * len(index) + 4 * piece.block.nbytes):
             return None
-        inputs = self._inputs.rows(used)
+        inputs = inputs.rows(used)
         if self.job.grain > 1:
             return Hopped(path, inputs, piece.identities, index.astype(np.int64), within)
         return Hopped(path, inputs, piece.identities)
+
+    def _made(self, inputs: Handles) -> Lineage:
+        if self._inputs is None:
+            self._inputs = self.store.lineage(inputs)
+        return self._inputs
+
+    @property
+    def told(self) -> int:
+        """How much it takes to tell of what the elements handed along were made, in bytes."""
+        return 0 if self.job.inputs is None else self._made(self.job.inputs).nbytes
 
     def pop(self, limit: int) -> Handles | Failed | None:
         """Up to `limit` elements, or a failed one; None where nothing waits."""

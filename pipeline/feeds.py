@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from .errors import InvalidArgumentError
-from .operators.protocol import NOTHING, Failed, Find, Keep, Operator, Signal, State
+from .operators.protocol import NOTHING, Failed, Find, Keep, Operator, Pulled, Signal, State
 from .seeds import derive
 from .store import Handles, Store
 from .views import View
@@ -173,17 +173,38 @@ class HandedFeed:
     grain: int = 1
     size: int = 1  #: How many to hand along together, learnt from the ones before.
     rest: Handles = field(default_factory=lambda: NOTHING)  #: What came with the last ones and is of another structure.
+    given: int = 0  #: How many came of the input, failed ones too.
+    skip: int = 0  #: So many are done with, and not handed along again;
+    within: int = 0  #: and so much of the one behind them.
 
     def next(self) -> Job | Signal | Failed:
         """The next few elements."""
-        got = self.rest if len(self.rest) else self.source.pull(self.size)
+        while self.skip:
+            got = self._take(min(self.skip, HANDED_MOST))
+            if isinstance(got, Signal):
+                return got
+            count = len(got) if isinstance(got, np.ndarray) else 1
+            self.skip, self.given = self.skip - count, self.given + count
+            if isinstance(got, np.ndarray):
+                self.store.release(got)
+        got = self._take(self.size)
         if not isinstance(got, np.ndarray):
+            self.given += isinstance(got, Failed)
             return got
         count = self.store.together(got)
-        got, self.rest = got[:count], got[count:]
+        got, self.rest = got[:count], np.concatenate([got[count:], self.rest])
+        self.given += count
         if self.grain == 1:
             self._learn(len(got), self.store.nbytes_of(got))
-        return replace(handed(self.segment, self.store, got, self.grain), done=partial(self._done, len(got)))
+        start, self.within = self.within, 0
+        return replace(handed(self.segment, self.store, got, self.grain, start), done=partial(self._done, len(got)))
+
+    def _take(self, limit: int) -> Pulled:
+        """Up to so many, those that wait first."""
+        if not len(self.rest):
+            return self.source.pull(limit)
+        got, self.rest = self.rest[:limit], self.rest[limit:]
+        return got
 
     def _learn(self, count: int, nbytes: int) -> None:
         """So many bytes belong to so many elements: hand on more or fewer of them from now on."""
@@ -204,12 +225,14 @@ class HandedFeed:
 
     def snapshot(self, keep: Keep) -> State:
         """Where the input was left."""
-        return {"source": self.source.snapshot(keep), "rest": keep(self.rest)}
+        done_with = {"skip": self.skip, "within": self.within}
+        return {"source": self.source.snapshot(keep), "rest": keep(self.rest), **done_with}
 
     def restore(self, state: State, find: Find) -> None:
         """Go on there."""
         self.source.restore(state["source"], find)
         self.rest = find(state["rest"])
+        self.skip, self.within = state["skip"], state["within"]
 
 
 @dataclass(slots=True)

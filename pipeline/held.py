@@ -26,7 +26,7 @@ from .structure import Structure
 from .tracks import deflate, inflate, pack, pack_small, unpack, unpack_small
 from .work import BEHIND, Work
 
-__all__ = ["MOST", "Held", "Keeper", "saved"]
+__all__ = ["MOST", "Held", "Keeper", "Kept", "saved"]
 
 #: The most elements that one checkpoint tells of.
 MOST = 1 << 25
@@ -35,6 +35,15 @@ ITSELF_BYTES = 256 << 20
 #: No lineage that a graph leads to is deeper.
 _DEEPEST = 200
 _Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What was held at another time, to be told of later."""
+
+    lineage: Lineage
+    draws: Draws | None
+    numbers: Handles | None
 
 
 @dataclass(slots=True)
@@ -46,11 +55,13 @@ class Keeper:
     works: dict[int, int] = field(default_factory=dict)  #: From origins to their places in the table.
     count: int = 0  #: Of elements, in all.
 
-    def keep(self, handles: Handles, draws: Draws | None = None, numbers: Handles | None = None) -> int:
-        """The number by which these elements are found again."""
-        tree = self._tell(self.store.lineage(handles), np.arange(len(handles)) if numbers is None else numbers)
-        self.runs.append([None if draws is None else draws.to_data(), tree])
-        self.count += len(handles)
+    def keep(self, handles: Any, draws: Draws | None = None, numbers: Handles | None = None) -> int:
+        """The number by which these elements, or what was kept of some, are found again."""
+        kept = handles if isinstance(handles, Kept) else Kept(self.store.lineage(handles), draws, numbers)
+        count = len(kept.lineage)
+        tree = self._tell(kept.lineage, np.arange(count) if kept.numbers is None else kept.numbers)
+        self.runs.append([None if kept.draws is None else kept.draws.to_data(), tree])
+        self.count += count
         return len(self.runs) - 1
 
     def _tell(self, lineage: Lineage, numbers: _Integers) -> list[Any]:

@@ -45,8 +45,8 @@ Find: TypeAlias = Callable[[Any], Handles]
 class Keep(Protocol):
     """From held elements to plain data by which they are found again."""
 
-    def __call__(self, handles: Handles, draws: Draws | None = None, numbers: Handles | None = None) -> Any:
-        """The data; `draws` lead to the increasing `numbers` of inputs that these are."""
+    def __call__(self, handles: Any, draws: Draws | None = None, numbers: Handles | None = None) -> Any:
+        """The data; `draws` lead to the increasing `numbers` of inputs that these handles are."""
 
 
 NOTHING: Handles = np.empty(0, np.int64)

@@ -9,15 +9,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .blocks import Block
+from .ends import Ends, look_at
 from .errors import OutOfRangeError
 from .fingerprint import fingerprint
 from .local_run import LocalRun
 from .nodes import Node
-from .operators.protocol import NOTHING, Failed, Signal
+from .operators.protocol import NOTHING, Failed, Signal, State
 from .store import Handles
 from .structure import Element
 from .summary import Summary, Tally, batches
-from .token import Token, accept, pack_state, with_files
+from .token import Token, accept, named, pack_state, with_files
 
 __all__ = ["LocalIterator"]
 
@@ -50,7 +51,7 @@ class LocalIterator(Iterator[Element]):
         self._ended = False
         self._taken = 0  #: Elements, failed ones too.
         self._tally = Tally(batches(node))
-        self._ends: dict[str, tuple[int, int]] = {}  #: Of files that were looked at.
+        self._ends: dict[str, Ends | str] = {}  #: Of files that were looked at.
         self._fingerprint: dict[str, Any] | None = None
 
     @property
@@ -127,7 +128,7 @@ class LocalIterator(Iterator[Element]):
         """
         run, state = self._run, None if self._ended else self._run.checkpoint()
         if state is not None:
-            state = with_files(state, set(run.store.paths.values()), self._ends, self._folder)
+            state = with_files(state, self._files(state), self._folder)
         return Token(
             fingerprint=self._told(),
             seed=run.seed,
@@ -163,6 +164,14 @@ class LocalIterator(Iterator[Element]):
         self._tally = Tally(self._tally.batched, first=token.element)
         if self._moved is not None:
             self._moved(token.seed, token.epoch)
+
+    def _files(self, state: State) -> dict[str, Ends]:
+        """The ends of the files that a checkpoint needs, each as it was when it was first looked at."""
+        for path in named(state, set(self._run.store.paths.values())):
+            if path not in self._ends:
+                self._ends[path] = look_at(path)
+        needed = {path: self._ends[path] for path in named(state, self._ends)}
+        return {path: ends for path, ends in needed.items() if not isinstance(ends, str)}
 
     def _told(self) -> dict[str, Any]:
         if self._fingerprint is None:

@@ -18,13 +18,13 @@ lies between it and the element. What is no such thing is refused with a typed e
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
-from .ends import check_files, ends_of
+from .ends import Ends, Look, candidates, check_files, look_at
 from .errors import FunctionChangedWarning, InvalidArgumentError, MalformedMessage
 from .fingerprint import compare
 from .frames import plain
@@ -33,7 +33,18 @@ from .nodes import Node
 from .operators.protocol import State
 from .sources import seed_of
 
-__all__ = ["FORMAT", "Token", "accept", "pack_state", "unpack_state", "with_files"]
+__all__ = [
+    "FORMAT",
+    "Token",
+    "accept",
+    "named",
+    "pack_state",
+    "placed",
+    "places",
+    "position_of",
+    "unpack_state",
+    "with_files",
+]
 
 #: Of tokens. Loaders of PyTorch wrote one of their own, 1.
 FORMAT = 2
@@ -91,14 +102,24 @@ class Token:
             MalformedMessage: it is none, or one after the token's element.
             FailedPreconditionError: a file that it needs is not there, or not the same; the message names it.
         """
-        state = unpack_state(self.state)
-        if state is None:
-            return None
-        if state["cursor"] > self.element:
-            raise MalformedMessage(f"a state of element {self.element} with a checkpoint of {state['cursor']}")
-        names = check_files(state["files"], state["folder"], folder)
-        renamed: State = _renamed(state, {old: new for old, new in names.items() if old != new})
-        return renamed
+        state = unpack_state(self.state, self.element)
+        return None if state is None else placed(state, folder)
+
+    def position(self) -> bytes:
+        """Its element and its checkpoint, as a consumer hands them to a server."""
+        return bytes(msgpack.packb([self.element, self.state]))
+
+
+def position_of(packed: bytes) -> tuple[int, State | None]:
+    """The reverse of `Token.position`.
+
+    Raises:
+        MalformedMessage: what is none.
+    """
+    data = plain(packed)
+    if not isinstance(data, list) or [type(each) for each in data] != [int, bytes] or not 0 <= data[0] <= _LARGEST:
+        raise MalformedMessage("a token that does not say where to go on")
+    return data[0], unpack_state(data[1], data[0])
 
 
 def accept(token: Token, graph: Node, here: dict[str, Any]) -> None:
@@ -131,11 +152,11 @@ def pack_state(state: State | None) -> bytes:
     return packed
 
 
-def unpack_state(packed: bytes) -> State | None:
-    """The reverse of `pack_state`.
+def unpack_state(packed: bytes, element: int = _LARGEST) -> State | None:
+    """The reverse of `pack_state`, for a checkpoint at or before an element.
 
     Raises:
-        MalformedMessage: what is no checkpoint.
+        MalformedMessage: what is no such checkpoint.
     """
     if not packed:
         return None
@@ -145,8 +166,10 @@ def unpack_state(packed: bytes) -> State | None:
     if not isinstance(state, dict) or not isinstance(state.get("operator"), dict):
         raise MalformedMessage("a checkpoint that holds no operators")
     cursor, checksum = state.get("cursor"), state.get("checksum")
-    if type(cursor) is not int or type(checksum) is not int or not (0 <= cursor <= _LARGEST and checksum >= 0):
+    if type(cursor) is not int or type(checksum) is not int or not (cursor >= 0 and 0 <= checksum < 1 << 64):
         raise MalformedMessage("a checkpoint that does not say of which element it is")
+    if cursor > element:
+        raise MalformedMessage(f"a state of element {element} with a checkpoint of {cursor}")
     files, folder = state.setdefault("files", []), state.setdefault("folder", "")
     if not isinstance(folder, str) or not isinstance(files, list) or not all(map(_is_file, files)):
         raise MalformedMessage("a checkpoint that does not say which files it needs")
@@ -157,20 +180,33 @@ def _is_file(entry: Any) -> bool:
     return isinstance(entry, list) and [type(each) for each in entry] == [str, int, int]
 
 
-def with_files(state: State, paths: set[str], known: dict[str, tuple[int, int]], folder: str) -> State:
-    """A checkpoint with the ends of those of these files that it names; `known` keeps what was looked at before.
+def named(state: State, paths: Collection[str]) -> list[str]:
+    """Those of these files that a checkpoint needs."""
+    return sorted(set(_texts(state)).intersection(paths))
 
-    A file that cannot be read is left out: reading on will tell why.
+
+def with_files(state: State, ends: Mapping[str, Ends], folder: str) -> State:
+    """A checkpoint that tells the ends of the files that it needs, and in which folder relative names were looked up.
+
+    A file that could not be read is left out: reading on will tell why.
     """
-    named = sorted(set(_texts(state)) & paths)
-    for path in named:
-        if path not in known:
-            try:
-                known[path] = ends_of(path)
-            except OSError:
-                continue
-    files = [[path, *known[path]] for path in named if path in known]
-    return {**state, "files": files, "folder": folder}
+    return {**state, "files": [[path, *found] for path, found in sorted(ends.items())], "folder": folder}
+
+
+def placed(state: State, folder: str, look: Look = look_at) -> State:
+    """A checkpoint with files named as they are here, where `folder` holds relative names.
+
+    Raises:
+        FailedPreconditionError: a file that it needs is not there, or not the same; the message names it.
+    """
+    names = check_files(state["files"], state["folder"], folder, look)
+    renamed: State = _renamed(state, {old: new for old, new in names.items() if old != new})
+    return renamed
+
+
+def places(state: State, folder: str) -> set[str]:
+    """All paths at which `placed` looks."""
+    return {each for path, *_ in state["files"] for each in candidates(path, state["folder"], folder)}
 
 
 def _texts(data: Any) -> Iterator[str]:

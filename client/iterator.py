@@ -32,6 +32,9 @@ __all__ = ["ServiceIterator"]
 #: After so long without an element, say why.
 PATIENCE_S = 20.0
 POLL_MS = 100
+#: For the server to hear that we are done with a job.
+CLOSE_S = 1.0
+CLOSE_TRIES = 5
 #: Elements asked for ahead of the loop take about so much memory, unless prefetch says how many.
 WINDOW_BYTES = 64 << 20
 WINDOW_MOST = 4096
@@ -222,7 +225,7 @@ class ServiceIterator(Iterator[Element]):
         if (how := self._connection.gone) is not None:
             raise ServiceError(f"{how}: start the service again; what was delivered stays delivered")
         if silent_s > self._connection.patience_s:
-            why = "it said that it ends" if self._session.stopping else "is it stopped, or cut off?"
+            why = self._end_told() if self._session.stopping else "is it stopped, or cut off?"
             raise ServiceError(
                 f"the server at {self._connection.address} has not answered for {silent_s:.0f} s: {why} "
                 "Once it is back, call next() again: nothing is lost"
@@ -232,8 +235,12 @@ class ServiceIterator(Iterator[Element]):
         if now - self._session.heard_at > PATIENCE_S / 2 and (trouble := self._connection.trouble()) is not None:
             if "refused: " in trouble:
                 raise ServiceError(trouble)  # waiting is of no use
-            return trouble + (" (it said that it ends)" if self._session.stopping else "")
+            return trouble + (f" ({self._end_told()})" if self._session.stopping else "")
         return self._session.waiting or "the server has not said why"
+
+    def _end_told(self) -> str:
+        """The server's last words."""
+        return "it said that it ends" + (f": {self._session.ending}" if self._session.ending else "")
 
     def _hear(self, flags: int) -> None:
         self._send(self._memory.news())
@@ -271,19 +278,30 @@ class ServiceIterator(Iterator[Element]):
         """Elements, seconds, and who waited for whom, in the epoch at hand or the one just ended."""
         return self._summary
 
-    def close(self) -> None:
-        """Give the job back. Closing twice is allowed."""
+    def close(self, within_s: float = CLOSE_S) -> None:
+        """Give the job back; wait until the server knows, for so long at most. Closing twice is allowed."""
         if not self._closed:
             self._closed = True
-            self._say(self._session.close())
+            self._part(within_s)
             self._socket.close(linger=100)
             # What came and was not taken; what was is the loop's own.
             self._ready, self._memory = iter(()), PeerMemory()
             self._session.inbox.clear()
 
+    def _part(self, within_s: float) -> None:
+        """Say that we are done until that is heard: a job whose client's last word was lost stays for days."""
+        for _ in range(CLOSE_TRIES):
+            self._say(said := self._session.close())
+            if not said or within_s <= 0 or self._connection.gone is not None:
+                return
+            while self._socket.poll(int(1000 * within_s / CLOSE_TRIES)):
+                self._hear(zmq.NOBLOCK)
+                if self._session.parted or self._session.refused is not None:
+                    return
+
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
-            self.close()
+            self.close(0.0)
 
     def __enter__(self) -> Self:
         return self

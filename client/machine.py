@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ..pipeline.blobs import CHUNK
 from ..pipeline.errors import DataLossError, FailedPreconditionError, HeadraceError, from_data
 from ..pipeline.messages import (
+    Bye,
     Close,
     Deliver,
     Ended,
@@ -131,6 +132,8 @@ class ClientSession:
     refused: HeadraceError | None = None
     printed: list[tuple[str, str]] = field(default_factory=list)  #: By workers: who and what, to be shown.
     stopping: bool = False  #: Whether the server said that it ends.
+    ending: str = ""  #: Why, where it said that.
+    parted: bool = False  #: Whether the server knows that the loop is done with the job.
     lacking: list[str] = field(default_factory=list)  #: Blobs that the server waits for, the first one on its way.
     uploaded: tuple[str, int] = ("", -1)  #: The part that was sent last.
     uploaded_at: float = -1e9
@@ -251,8 +254,10 @@ class ClientSession:
                 yield from self._stored(offset, whole)
             case Printed(worker, text):
                 self.printed.append((worker, text))
-            case Stopping():
-                self.stopping = True
+            case Stopping(_, reason):
+                self.stopping, self.ending = True, reason
+            case Bye():
+                self.parted = True
             case Refused(error, about) if about in ("", self.register.key):
                 self.refused = from_data(error)
             case Opened(session, cursor):

@@ -6,6 +6,7 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Protocol, Self
 from weakref import WeakSet
@@ -21,7 +22,7 @@ from ..pipeline.messages import VERSION, AskStatus, Hello
 from ..pipeline.nodes import Configured, Node, Prefetch
 from ..pipeline.sockets import connect, open_socket
 from ..pipeline.summary import batches
-from .iterator import ServiceIterator
+from .iterator import CLOSE_S, ServiceIterator
 from .job import Job
 from .visit import visit
 
@@ -149,8 +150,9 @@ class Service:
         if self._closed:
             return
         self._closed = True
+        until = monotonic() + CLOSE_S  # where the server is away, not for each of them
         for iterator in list(self._iterators):
-            iterator.close()
+            iterator.close(max(0.0, until - monotonic()))
         self._server.stop()
         self._context.term()
 

@@ -35,6 +35,7 @@ class Joined:
     """A worker said hello."""
 
     worker: str
+    fresh: bool = True  #: Whether it has computed nothing yet, for this server or for a former life of it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +178,9 @@ class Coordinator:
 
     def _react(self, event: Event) -> Iterator[Action]:
         match event:
-            case Joined(worker):
+            case Joined(worker, fresh):
                 yield from self._lose(worker)
-                self.workers[worker] = Worker(worker, self.now)
+                self.workers[worker] = Worker(worker, self.now, fresh)
             case Heard(worker, message) if worker in self.workers:
                 self.workers[worker].heard, self.workers[worker].examined = self.now, False
                 yield from self._hear(self.workers[worker], message)

@@ -42,8 +42,10 @@ from .events import (
 from .facts import Fact, Memory
 from .gate import Rules
 from .journal import Journal as DiskJournal
+from .log import Log
 from .peers import Door, Peers, open_doors
 from .pipeline.blobs import Blobs
+from .pipeline.errors import HeadraceError
 from .pipeline.graph import decode_outline
 from .pipeline.kernels.compile import marker
 from .pipeline.messages import Message, Status
@@ -96,6 +98,7 @@ class DaemonConfig:
     roots: tuple[str, ...] = ()  #: Folders that pipelines may read; with none, any that who asks could read anyway.
     allow_code: bool = True  #: Whether keys with the role submit may send functions.
     modules: tuple[str, ...] = ()  #: Whose functions every client may name.
+    log: Path | None = None  #: What our output and errors go to, to be set aside now and then.
 
 
 @dataclass(slots=True)
@@ -190,9 +193,18 @@ class Daemon:
             self.ticked = now
             self._do(Tick(now))
         self._settle()
-        if now - self.shown >= SHOW_S and self.show is not None:
+        if now - self.shown >= SHOW_S:
             self.shown = now
-            self.show(self._status())
+            if self.config.log is not None:
+                Log(self.config.log).turn()
+            if self.show is not None:
+                self.show(self._status())
+
+    def give_up(self, error: HeadraceError) -> None:
+        """Tell clients why this server ends, as where its disk is full; nothing can be written any more."""
+        for action in self.server.handle(Ending(0.0, str(error))):
+            if isinstance(action, To):
+                self.peers.send(action.peer, action.message, action.buffers)
 
     def _settle(self) -> None:
         """What nothing was sent after is put on disk, too; and the journal is made small now and then."""
@@ -351,6 +363,9 @@ def run(config: DaemonConfig) -> None:
             os.write(config.ready, f"{listen[0]}\n".encode())
             os.close(config.ready)
         daemon.loop()
+    except HeadraceError as error:
+        daemon.give_up(error)
+        raise
     finally:
         if page is not None:
             page.stop()

@@ -8,8 +8,9 @@ from time import monotonic
 from typing import Any
 
 from .pipeline.blobs import CHUNK, Blobs, Incoming
-from .pipeline.errors import HeadraceError, MalformedMessage, ServiceError, to_data
+from .pipeline.errors import HeadraceError, MalformedMessage, ResourceExhaustedError, ServiceError, to_data
 from .pipeline.graph import blobs_in
+from .pipeline.limits import limits
 from .pipeline.messages import Fetch, Lacking, Message, Part, Refused, Register, Stored, Upload
 
 __all__ = ["Depot"]
@@ -27,6 +28,7 @@ class Depot:
     blobs: Blobs
     incoming: dict[tuple[str, str], Incoming] = field(default_factory=dict)  #: By peer and digest, the idlest first.
     heard: dict[tuple[str, str], float] = field(default_factory=dict)  #: When the last part of each came.
+    totals: dict[tuple[str, str], int] = field(default_factory=dict)  #: Bytes of each, as its sender said.
     clock: Callable[[], float] = monotonic
 
     def answer(self, peer: str, message: Message, buffers: Sequence[Any]) -> tuple[Message, list[Any]] | None:
@@ -34,7 +36,10 @@ class Depot:
         try:
             match message:
                 case Register(key, graph):
-                    lacking = [[each, self._size(peer, each)] for each in blobs_in(graph) if not self.blobs.has(each)]
+                    named = blobs_in(graph)
+                    lacking = [[each, self._size(peer, each)] for each in named if not self.blobs.has(each)]
+                    if not lacking:
+                        self._weigh(named)
                     return (Lacking(key, lacking), []) if lacking else None
                 case Upload():
                     return self._store(peer, message, buffers), []
@@ -47,6 +52,15 @@ class Depot:
                 self._drop(peer, message.digest)  # a part may have been written by half; and it makes room
             return Refused(to_data(ServiceError(f"the server cannot keep a function or array: {error}"))), []
         return None
+
+    def _weigh(self, named: Iterable[str]) -> None:
+        """Refuse a graph that carries too much in all."""
+        size, most = sum((self.blobs.folder / each).stat().st_size for each in named), limits().graph_bytes
+        if size > most:
+            raise ResourceExhaustedError(
+                f"this pipeline carries {size:,} bytes of functions and arrays, and {most:,} are the most "
+                "(limits.graph): write arrays to files (TFRecord, text) and read those"
+            )
 
     def _size(self, peer: str, digest: str) -> int:
         incoming = self.incoming.get((peer, digest))
@@ -61,11 +75,25 @@ class Depot:
             return Stored(digest, total, True)
         incoming = self.incoming.pop((peer, digest), None) or Incoming(self.blobs, digest)
         self._make_room()
+        self._budget(peer, digest, total)
         self.incoming[peer, digest], self.heard[peer, digest] = incoming, self.clock()
         whole = incoming.add(message.offset, buffers[0], total)
         if whole:
             self._drop(peer, digest)
         return Stored(digest, total if whole else incoming.size, whole)
+
+    def _budget(self, peer: str, digest: str, total: int) -> None:
+        """Count a blob by the size that its sender says it has, before it is here."""
+        self.blobs.check(total)
+        self.totals.pop((peer, digest), None)
+        others = sum(self.totals.values())
+        if others + total > limits().upload_bytes:
+            self._drop(peer, digest)
+            raise ResourceExhaustedError(
+                f"{total:,} bytes on top of {others:,} that are on their way from trainers are more than "
+                f"{limits().upload_bytes:,} (limits.uploads): try again when those are here"
+            )
+        self.totals[peer, digest] = total
 
     def _make_room(self) -> None:
         """Forget what nothing came of for long, and the idlest of what is too many."""
@@ -77,6 +105,7 @@ class Depot:
     def _drop(self, peer: str, digest: str) -> None:
         """Forget one that is on its way; what is whole has its name by now, and stays."""
         self.heard.pop((peer, digest), None)
+        self.totals.pop((peer, digest), None)
         if (incoming := self.incoming.pop((peer, digest), None)) is not None:
             incoming.drop()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .log import LONG
 from .pipeline.errors import ServiceError
 from .pipeline.running import living
 
@@ -17,8 +18,6 @@ __all__ = ["Started", "start"]
 
 #: How much of the log is shown when a server does not start.
 LAST_LINES = 12
-#: A log that has grown so long is set aside at the next start, as `log.1`.
-LONG = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)

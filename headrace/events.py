@@ -85,9 +85,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The server is to end: from now on no epoch begins, and those that run have so many seconds."""
+    """The server is to end: from now on no epoch begins, and those that run have so many seconds; and why."""
 
     grace_s: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ __all__ = ["Server"]
 PRINTED_MOST = 256 << 10
 #: What a worker prints is of a job, too, whose lease it held so many seconds ago: its last word comes by another way.
 LATELY_S = 2.0
+#: A launcher of workers elsewhere that said nothing for so long is forgotten.
+LAUNCHER_S = 60.0
 MORE = "(more than is shown here: see the output of the server, or of the `headrace worker` that runs it)"
 
 
@@ -101,6 +103,7 @@ class Server:
     heartbeat_s: float = 1.0
     met: dict[str, Met] = field(default_factory=dict)  #: Of each connected worker.
     launchers: dict[str, str] = field(default_factory=dict)  #: From peer to the name that its workers give.
+    launchers_at: dict[str, float] = field(default_factory=dict)  #: When each last spoke.
     orders: deque[Order] = field(default_factory=deque)
     trouble: str | None = None
     ending: float | None = None  #: The grace in seconds, once the server is to end.
@@ -163,13 +166,14 @@ class Server:
             case Unkept(job, text):
                 for talk in self.broker.talks(job).values():
                     yield To(talk.peer, Printed("server", text))
-            case Ending(grace_s):
+            case Ending(grace_s, reason):
                 self.ending, self.broker.prefill = grace_s, False
-                yield from self._tell_clients(Stopping(grace_s))
+                yield from self._tell_clients(Stopping(grace_s, reason))
             case Scanned():
                 yield from self._broke(event)
             case Tick(now):
                 self._note_leases(now)
+                self._forget_launchers(now)
                 yield from self._coordinate(coordinator_machine.Tick(now))
                 yield from self._broke(broker_machine.Tick(now))
 
@@ -179,6 +183,8 @@ class Server:
                 yield from self._meet(peer, message)
             case Lost() | Inspected() | Printed() | Heartbeat() if peer in self.launchers:
                 yield from self._launcher(peer, message)
+            case Bye() if peer in self.launchers:
+                del self.launchers[peer], self.launchers_at[peer]
             case Pieces() | Heartbeat() | Bye() | WhatIs() if peer not in self.coordinator.workers:
                 yield To(peer, Stale(self.coordinator.incarnation))
             case Pieces(split, attempt):
@@ -206,6 +212,9 @@ class Server:
             case Register(key):
                 named = replace(message, key=own_key(peer, key))
                 yield from self._broke(broker_machine.FromClient(peer, named))
+            case Close():
+                yield from self._broke(broker_machine.FromClient(peer, message))
+                yield To(peer, Bye())
             case _:
                 yield from self._broke(broker_machine.FromClient(peer, message))
 
@@ -240,16 +249,17 @@ class Server:
             return
         yield To(peer, Welcome(self.coordinator.incarnation, self.heartbeat_s))
         if message.role == "launcher":
-            self.launchers[peer] = message.name
+            self.launchers[peer], self.launchers_at[peer] = message.name, self.coordinator.now
         elif message.role == "worker":
             launcher = peer.removesuffix(message.name) + message.launcher if message.launcher else ""
             self.met = {name: met for name, met in self.met.items() if name in self.coordinator.workers}
             self.met[peer] = Met(message.versions, launcher)
-            yield from self._coordinate(coordinator_machine.Joined(peer))
+            yield from self._coordinate(coordinator_machine.Joined(peer, message.fresh))
 
     def _launcher(self, peer: str, message: Message) -> Iterator[Action]:
         """A launcher speaks of the workers that it started: as peers they have its prefix, that of its user."""
         prefix = peer.removesuffix(self.launchers[peer])
+        self.launchers_at[peer] = self.coordinator.now
         match message:
             case Lost(worker, executing, cause):
                 yield from self._react(Dead(prefix + worker, _place(executing), cause))
@@ -310,6 +320,12 @@ class Server:
             self.lately[worker] = {job: at for job, at in jobs.items() if now - at <= LATELY_S}
             if not self.lately[worker]:
                 del self.lately[worker]
+
+    def _forget_launchers(self, now: float) -> None:
+        """One that has been silent for long is gone; if it speaks again, it is told to say hello."""
+        for peer, at in list(self.launchers_at.items()):
+            if now - at > max(LAUNCHER_S, 4 * self.coordinator.lease_s):
+                del self.launchers[peer], self.launchers_at[peer]
 
     def _order(self, order: Order) -> Iterator[Action]:
         """What one part tells the other."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -30,7 +32,13 @@ _NAME = re.compile(r"[0-9a-f]{40}")
 
 def digest_of(data: bytes | memoryview) -> str:
     """The name of a blob with this content."""
-    return blake2b(data, digest_size=20).hexdigest()
+    hashed = _hash()
+    hashed.update(data)
+    return hashed.hexdigest()
+
+
+def _hash() -> blake2b:
+    return blake2b(digest_size=20)
 
 
 class Kept(ABC):
@@ -89,6 +97,21 @@ class Blobs(Kept):
         """Whether it is here."""
         return (self.folder / digest).is_file()
 
+    def use(self, digests: Iterable[str]) -> None:
+        """Note that these are of use now, so that `tidy` leaves them."""
+        for digest in digests:
+            with suppress(FileNotFoundError):
+                os.utime(self.folder / digest)
+
+    def tidy(self, unused_s: float) -> None:
+        """Delete what was of no use for so long, and parts that nothing was added to. What is mapped stays readable."""
+        before = time.time() - unused_s
+        for path in list(self.folder.iterdir()):
+            if self.is_name(path.name) or path.name.endswith(".part"):
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+
     def put(self, data: bytes | memoryview) -> str:
         digest = digest_of(data)
         if not self.has(digest):
@@ -131,6 +154,7 @@ class Incoming:
     digest: str
     size: int = 0  #: Of what has come.
     path: Path = field(init=False)
+    hash: blake2b = field(default_factory=_hash)  #: Of what has come: to read it all at the end would take seconds.
 
     def __post_init__(self) -> None:
         self.path = self.blobs.folder / f".{self.digest[:8]}-{os.urandom(6).hex()}.part"
@@ -146,10 +170,11 @@ class Incoming:
         if offset == self.size and offset + len(data) <= total:
             with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
                 file.write(data)
+            self.hash.update(data)
             self.size += len(data)
         if self.size < total:
             return False
-        if digest_of(_mapped(self.path)) != self.digest:
+        if self.hash.hexdigest() != self.digest:
             self.drop()
             raise MalformedMessage(f"a blob's content is not that of its name {self.digest}")
         self.path.replace(self.blobs.folder / self.digest)
@@ -158,7 +183,7 @@ class Incoming:
     def drop(self) -> None:
         """Forget what has come."""
         self.path.unlink(missing_ok=True)
-        self.size = 0
+        self.size, self.hash = 0, _hash()
 
 
 def outline(found: Sequence[Any]) -> Array:

@@ -71,6 +71,7 @@ class Hello:
     pid: int
     versions: dict[str, str]  #: Of Python, NumPy and the architecture; workers of one job should agree.
     launcher: str = ""  #: Of a worker: the name of its launcher, where that is not the server itself.
+    fresh: bool = True  #: Of a worker: whether it has computed nothing yet.
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """I leave in good order; what I was leased can go to others."""
+    """I leave in good order; what I was leased can go to others. The server answers Close with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +327,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """I end, in so many seconds at most."""
+    """I end, in so many seconds at most; and why, where nobody asked for it."""
 
     grace_s: float
+    reason: str = ""
 
 
 # Launchers of workers on other hosts.

@@ -128,9 +128,7 @@ class Verdicts:
     policy: Policy = field(default_factory=Policy)
     run: str = ""  #: Names the epochs of one iterator, or job, in what is quarantined.
     counts: Counts = field(default_factory=Counts)
-    computed: int = (
-        0  #: Elements that were computed in this process, again or not: work, not in any checkpoint.
-    )
+    computed: int = 0  #: Elements that were computed in this process, again or not: work, not in any checkpoint.
     fresh: list[Verdict] = field(default_factory=list)  #: Made since they were taken, to be kept by whoever runs this.
     warnings: list[str] = field(default_factory=list)  #: What `ignore_errors(log_warning=True)` has to say; as above.
     serial: int = 0  #: Of the verdict made last.

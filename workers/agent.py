@@ -22,6 +22,7 @@ from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.keys import read_client_key
 from ..pipeline.messages import (
     VERSION,
+    Bye,
     Heartbeat,
     Hello,
     Inspect,
@@ -42,8 +43,12 @@ __all__ = ["AgentConfig", "run"]
 
 #: Words of a server that has been silent for so long are no longer expected.
 BEAT_S = 2.0
-#: How often to say that the server is away.
+#: How often to say that the server is away; the first time sooner.
 NEWS_S = 10.0
+FIRST_NEWS_S = 2.0
+#: How often to look for functions and arrays of jobs that are over, and after how long without use they are.
+TIDY_S = 60.0
+UNUSED_S = 3600.0
 POLL_MS = 200
 
 
@@ -72,7 +77,8 @@ class Agent:
     welcomed: bool = False
     heard_at: float = field(default_factory=monotonic)
     beat_at: float = -1e9
-    told_at: float = field(default_factory=monotonic)
+    told_at: float = -1e9
+    tidied_at: float = field(default_factory=monotonic)
     stopping: bool = False
 
     def loop(self) -> None:
@@ -89,6 +95,13 @@ class Agent:
             self._hear()
             self._look_around()
             self._beat(monotonic())
+            self._tidy(monotonic())
+
+    def _tidy(self, now: float) -> None:
+        """Give back the room of functions and arrays that no worker has asked for lately."""
+        if now - self.tidied_at >= TIDY_S:
+            self.tidied_at = now
+            self.launcher.folder_of_blobs.tidy(UNUSED_S)
 
     def _hear(self) -> None:
         while not self.stopping:
@@ -136,9 +149,14 @@ class Agent:
         if verdict is not None and verdict.startswith("refused"):
             raise ServiceError(f"{self.config.server}: {verdict}")
         silent_s = now - self.heard_at
-        if silent_s >= NEWS_S and now - self.told_at >= NEWS_S:
+        if silent_s >= (NEWS_S if self.welcomed else FIRST_NEWS_S) and now - self.told_at >= NEWS_S:
             self.told_at, self.welcomed = now, False
             tell(f"{self.config.server} has not answered for {silent_s:.0f} s ({verdict or 'no answer'}): trying on")
+
+    def leave(self) -> None:
+        """Our last word, behind those of our workers."""
+        if self.welcomed:
+            self._say(Bye())
 
     def _say(self, message: Message) -> None:
         try:
@@ -192,6 +210,7 @@ def run(config: AgentConfig) -> None:
             agent.loop()
         finally:
             launcher.stop(config.grace_s)
+            agent.leave()
             for said in launcher.printed():
                 print_named(*said)
             if config.folder is None:

@@ -34,8 +34,10 @@ class Fetching:
         """What the session is to hear: everything but parts of blobs, and programs once they are whole."""
         match message:
             case Program(job, graph):
-                lacking = [each for each in blobs_in(graph) if not self.blobs.has(each)]
+                named = blobs_in(graph)
+                lacking = [each for each in named if not self.blobs.has(each)]
                 if not lacking:
+                    self.blobs.use(named)
                     self.programs.pop(job, None)
                     yield message
                     return

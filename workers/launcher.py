@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from ..pipeline.blobs import Blobs
 from ..pipeline.limits import Limits, limits, to_text
 from .box import Box
 from .output import Output
@@ -93,7 +94,7 @@ class Launcher:
         name = f"worker-{self.started}-{os.urandom(3).hex()}"
         self.started += 1
         command = [sys.executable, "-P", "-m", "headrace", "worker-process", f"--server={self.server}"]
-        command += [f"--name={name}", f"--launcher={self.name}", f"--blobs={self.blobs or self.folder / 'blobs'}"]
+        command += [f"--name={name}", f"--launcher={self.name}", f"--blobs={self.folder_of_blobs.folder}"]
         command += [f"--key={self.key}"] if self.key is not None else []
         command += [f"--limits={to_text(limits())}"] if limits() != Limits() else []
         with ExitStack() as ours, ExitStack() as theirs:
@@ -120,6 +121,11 @@ class Launcher:
             )
             self.children[name] = Child(process, write, box, output, monotonic())
             ours.pop_all()  # nothing of it is to be undone
+
+    @property
+    def folder_of_blobs(self) -> Blobs:
+        """Where functions and arrays lie that workers have fetched."""
+        return Blobs(self.blobs or self.folder / "blobs")
 
     @property
     def descriptors(self) -> list[int]:

@@ -246,7 +246,7 @@ class WorkerSession:
         if self.incarnation is None:
             if self.now - self.asked_at >= self.resend_s:
                 self.asked_at = self.now
-                yield Say(self.hello)
+                yield Say(replace(self.hello, fresh=not self.produced))
             return
         if self.now - self.beat_at >= self.heartbeat_s:
             yield from self._beat()

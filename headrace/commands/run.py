@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -93,6 +95,8 @@ def _iterate(trial: Trial, epoch: Callable[[int], Iterator[Any]], epochs: int, c
         typer.echo(f"headrace run: {type(error).__name__}: {error}", err=True)
         return 1
     except KeyboardInterrupt:
+        # What is still to be said and given back takes a moment; who cannot wait for that presses again.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
         return INTERRUPTED
     return 0
 

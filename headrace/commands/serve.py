@@ -157,13 +157,14 @@ def _stay(settings: Config, ready: int | None) -> None:
         enforce(settings.limits.taken())
         # In the foreground, the terminal is told the address.
         try:
-            run(_daemon(settings, folder, state, os.dup(1) if ready is None else ready))
+            log = folder / "log" if ready is not None else None  # it was started in the background
+            run(_daemon(settings, folder, state, os.dup(1) if ready is None else ready, log))
         finally:  # who comes now is told at once that no server runs here
             (folder / "server.sock").unlink(missing_ok=True)
         print("headrace: the server has ended", file=sys.stderr)
 
 
-def _daemon(settings: Config, folder: Path, state: Path, ready: int) -> DaemonConfig:
+def _daemon(settings: Config, folder: Path, state: Path, ready: int, log: Path | None) -> DaemonConfig:
     from ..daemon import DaemonConfig
     from ..pipeline.keys import keys_folder
 
@@ -186,6 +187,7 @@ def _daemon(settings: Config, folder: Path, state: Path, ready: int) -> DaemonCo
         grace_s=server.grace,
         idle_s=server.idle,
         forget_s=limits.forget,
+        log=log,
         roots=tuple(map(str, server.roots)),
         allow_code=security.allow_code,
         modules=security.modules,

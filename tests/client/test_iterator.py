@@ -11,11 +11,13 @@ import pytest
 import zmq
 
 from headrace.client import iterator
-from headrace.client.iterator import ServiceIterator
+from headrace.client.iterator import CLOSE_TRIES, ServiceIterator
 from headrace.pipeline.errors import InvalidArgumentError, to_data
 from headrace.pipeline.frames import from_frames, to_frames
 from headrace.pipeline.messages import (
     VERSION,
+    Bye,
+    Close,
     Deliver,
     Hello,
     Message,
@@ -54,6 +56,8 @@ class Wire:
     said: list[Message] = field(default_factory=list)
     coming: deque[list[zmq.Frame]] = field(default_factory=deque)
     sent: int = 0
+    closes: int = 0
+    deaf: int = 0  #: How many words that the client is done are lost.
 
     def trouble(self) -> str | None:
         return None
@@ -73,6 +77,10 @@ class Wire:
                 self.answer(Opened((generation, 1, job, epoch, 0), 0))
             case Next(session, until=until):
                 self.deliver(session, until)
+            case Close():
+                self.closes += 1
+                if self.closes > self.deaf:
+                    self.answer(Bye())
 
     def deliver(self, session: Session, until: int) -> None:
         for number in range(self.sent, until):
@@ -106,3 +114,26 @@ def test_what_came_during_a_long_step_is_not_asked_for_again(monkeypatch: pytest
     asked = [each for each in wire.said if isinstance(each, Next)]
     assert [each.again for each in asked] == [True] + [False] * (len(asked) - 1), "the first one opens the epoch"
     assert [each.until for each in asked] == [2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(("deaf", "said"), [(0, 1), (2, 3), (100, CLOSE_TRIES)])
+def test_a_client_says_that_it_is_done_until_it_is_heard_but_not_for_ever(deaf: int, said: int) -> None:
+    wire = Wire(deaf=deaf)
+    hello = Hello(VERSION, "client", "c", 1, {})
+    errors = ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False)
+    with pytest.raises(InvalidArgumentError, match="as planned"):
+        next(errors)
+    errors.close()
+    errors.close()
+    assert sum(isinstance(each, Close) for each in wire.said) == said
+
+
+def test_where_its_server_has_ended_a_client_says_nothing_twice() -> None:
+    wire = Wire(deaf=100)
+    hello = Hello(VERSION, "client", "c", 1, {})
+    errors = ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False)
+    with pytest.raises(InvalidArgumentError, match="as planned"):
+        next(errors)
+    wire.gone = "it has ended"
+    errors.close()
+    assert sum(isinstance(each, Close) for each in wire.said) == 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import sys
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.pipeline.blobs import Blobs, outline
+from headrace.pipeline.blobs import CHUNK, Blobs, Incoming, digest_of, outline
 from headrace.pipeline.errors import NotFoundError, ResourceExhaustedError
 
 
@@ -82,3 +85,39 @@ def test_an_outline_has_dtype_and_shape_alone(blobs: Blobs, array: Any) -> None:
     there = outline(found)
     assert (there.dtype, there.shape) == (array.dtype, array.shape)
     assert there.strides == (0,) * array.ndim
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are counted as Linux does")
+def test_the_last_part_of_a_large_blob_costs_no_more_than_another(tmp_path: Path) -> None:
+    content = memoryview(os.urandom(CHUNK) * 12)
+    incoming = Incoming(Blobs(tmp_path), digest_of(content))
+    costs = []
+    for offset in range(0, len(content), CHUNK):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        whole = incoming.add(offset, content[offset : offset + CHUNK], len(content))
+        costs.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    assert whole
+    assert Blobs(tmp_path).get(incoming.digest) == content
+    assert costs[-1] < 300, "to read what came before takes 750 pages and more"
+
+
+def test_what_was_dropped_midway_can_come_again(tmp_path: Path) -> None:
+    incoming = Incoming(Blobs(tmp_path), digest_of(b"content"))
+    assert not incoming.add(0, b"wrong", 7)
+    incoming.drop()
+    assert not incoming.add(0, b"cont", 7)
+    assert incoming.add(4, b"ent", 7)
+
+
+def test_what_was_of_no_use_for_long_is_deleted_and_what_is_mapped_stays_readable(blobs: Blobs) -> None:
+    old, used, other = blobs.put(b"old"), blobs.put(b"used"), blobs.folder / "other"
+    part = Incoming(blobs, digest_of(b"never"))
+    part.add(0, b"nev", 5)
+    other.write_text("not ours to judge")
+    mapped = blobs.get(old)
+    for path in blobs.folder.iterdir():
+        os.utime(path, (0, 0))
+    blobs.use([used, "0" * 40])
+    blobs.tidy(3600.0)
+    assert {path.name for path in blobs.folder.iterdir()} == {used, "other"}
+    assert bytes(mapped) == b"old"

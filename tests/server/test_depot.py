@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,36 @@ def test_a_disk_that_is_full_leaves_no_half_a_part(depot: Depot) -> None:
 
 def test_what_concerns_no_blobs_is_for_others_to_answer(depot: Depot) -> None:
     assert depot.answer("worker", Heartbeat(), ()) is None
+
+
+def test_what_is_on_its_way_from_all_trainers_together_ends_where_the_limit_says(
+    depot: Depot, enforced: Callable[..., None]
+) -> None:
+    enforced(upload_bytes=1000)
+    one, other = digest_of(b"a" * 600), digest_of(b"b" * 401)
+    assert answered(depot, Upload(one, 0, 600), b"a" * 10, peer="one") == Stored(one, 10, False)
+    refused = answered(depot, Upload(other, 0, 401), b"b" * 10, peer="other")
+    assert isinstance(refused, Refused)
+    assert "401 bytes on top of 600 that are on their way from trainers are more than 1,000" in str(refused.error)
+    fits = digest_of(b"c" * 400)
+    assert answered(depot, Upload(fits, 0, 400), b"c" * 10, peer="other") == Stored(fits, 10, False)
+    assert answered(depot, Upload(one, 10, 600), b"a" * 590, peer="one") == Stored(one, 600, True)
+    assert answered(depot, Upload(other, 0, 401), b"b" * 10, peer="other") == Stored(other, 10, False)
+    assert len(list(depot.blobs.folder.glob(".*.part"))) == 2
+
+
+def test_what_one_graph_carries_in_all_ends_where_the_limit_says(
+    depot: Depot, sent: Sent, graph: bytes, enforced: Callable[..., None]
+) -> None:
+    size = sum(map(len, sent.content.values()))
+    uploaded(depot, sent)
+    enforced(graph_bytes=size)
+    assert depot.answer("client", Register("key", graph, 1), ()) is None
+    enforced(graph_bytes=size - 1)
+    refused = answered(depot, Register("key", graph, 1))
+    assert isinstance(refused, Refused)
+    assert refused.about == "key"
+    assert f"this pipeline carries {size:,} bytes" in str(refused.error)
 
 
 # The worker's end.

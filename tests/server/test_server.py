@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Tick, To, Trouble
@@ -11,6 +13,7 @@ from headrace.pipeline.graph import decode_outline, encode
 from headrace.pipeline.messages import (
     VERSION,
     AskStatus,
+    Bye,
     Close,
     Ended,
     Heartbeat,
@@ -38,7 +41,7 @@ from headrace.pipeline.messages import (
     WhatIs,
 )
 from headrace.pipeline.roots import Roots
-from headrace.server import LATELY_S, PRINTED_MOST, Server
+from headrace.server import LATELY_S, LAUNCHER_S, PRINTED_MOST, Server
 
 GRAPH = encode(Dataset.range(10).node, Sent())
 
@@ -239,6 +242,47 @@ def test_whoever_waits_is_told_why_no_worker_can_run() -> None:
     (refused,) = house.told("client", house.say("client", Next(session, 0, 0, 2, again=True)))
     assert isinstance(refused, Refused)
     assert "3 workers in a row ended" in str(refused.error)
+
+
+def test_a_launcher_that_left_or_is_silent_for_long_is_forgotten() -> None:
+    house = House()
+    house.server.handle(Tick(0.0))
+    for name in ("far-1", "far-2", "far-3"):
+        house.say(f"host/{name}", house.hello("launcher", name))
+    house.say("host/far-1", Bye())
+    assert house.server.launchers.keys() == {"host/far-2", "host/far-3"}
+    house.server.handle(Tick(LAUNCHER_S))
+    house.say("host/far-2", Heartbeat())
+    house.server.handle(Tick(LAUNCHER_S + 1.0))
+    assert house.server.launchers.keys() == house.server.launchers_at.keys() == {"host/far-2"}
+    (answer,) = house.told("host/far-3", house.say("host/far-3", Heartbeat()))
+    assert isinstance(answer, Stale), "it says hello again"
+
+
+def test_a_worker_that_computed_for_the_servers_last_life_is_no_fresh_one() -> None:
+    house = House()
+    for name, fresh in (("new", True), ("survivor", False)):
+        house.say(name, replace(house.hello("worker", name), fresh=fresh))
+    assert {name: each.fresh for name, each in house.server.coordinator.workers.items()} == {
+        "new": True,
+        "survivor": False,
+    }
+
+
+def test_who_is_done_with_a_job_is_told_that_it_was_heard_also_when_it_says_so_again() -> None:
+    house = House()
+    job = house.open("one")[2]
+    for _ in range(2):
+        assert house.told("one", house.say("one", Close(job, 1)))[-1] == Bye()
+    assert house.server.broker.book.jobs == {}
+
+
+def test_a_server_that_ends_by_itself_says_why() -> None:
+    house = House()
+    house.open("one")
+    assert house.told("one", house.server.handle(Ending(0.0, "the disk is full"))) == [
+        Stopping(0.0, "the disk is full")
+    ]
 
 
 # Whose job it is.

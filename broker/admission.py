@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..pipeline.errors import FailedPreconditionError, HeadraceError, InvalidArgumentError
 from ..pipeline.messages import Open, Register
 from .book import Book, JobEntry, JobMade
-from .likeness import alike
+from .likeness import difference
 from .rounds import EVEN
 
 __all__ = ["CONSUMERS_MOST", "epoch_meant", "latest", "made", "objection", "taken_over", "unfit"]
@@ -42,8 +42,8 @@ def _other(entry: JobEntry, message: Register) -> HeadraceError | None:
         differing.append(
             f"its seed is {entry.seed}, not {message.seed}: give the same one to all, with_options(Options(seed=...))"
         )
-    if not alike(message.graph, entry.graph):
-        differing.append("its pipeline is another one")
+    if (where := difference(entry.graph, message.graph)) is not None:
+        differing.append(f"its pipeline is another one: {where}")
     if not differing:
         return None
     return FailedPreconditionError(f"{entry.title} is there already, and {'; '.join(differing)}")

@@ -188,10 +188,12 @@ class Broker:
 
     def _register(self, peer: str, message: Register) -> Iterator[Action]:
         try:
+            known = self.book.jobs.get(self.book.numbers.get(message.key, -1))
+            if known is None or message.graph != known.graph:
+                self.decode(message.graph)
             if (why := objection(self.book, message)) is not None:
                 raise why
-            if message.key not in self.book.numbers:
-                self.decode(message.graph)
+            if known is None:
                 yield self._record(made(self.book.last + 1, message))
         except HeadraceError as error:
             yield Reply(peer, Refused(to_data(error), message.key))
@@ -228,10 +230,10 @@ class Broker:
         if entry is None or message.incarnation != self.incarnation:
             yield Reply(peer, Stale(self.incarnation))
             return
-        if (error := unfit(entry, message)) is not None:
+        if (why := unfit(entry, message)) is not None:
             if self._speaker(message.job, consumer) == peer and message.generation < entry.places[consumer].generation:
                 return  # late word of its own
-            yield Reply(peer, Refused(to_data(error), entry.key))
+            yield Reply(peer, Refused(to_data(why), entry.key))
             return
         place, epoch = entry.places[consumer], epoch_meant(entry, message)
         again = message.generation == place.generation
@@ -404,7 +406,7 @@ class Broker:
         if not run.ended:
             run.look_ahead(self.workers)
         elif not run.followed and talks:
-            self._follow(run)
+            yield from self._follow(run)
         granted = list(run.credit(self.now))
         for order in run.orders:
             yield Ask(order)
@@ -428,10 +430,10 @@ class Broker:
         if run.ended and run.epoch not in self.book.ended.get(run.job, ()):
             yield self._record(EpochEnded(run.job, run.epoch, run.numbers))
 
-    def _follow(self, run: Run) -> None:
+    def _follow(self, run: Run) -> Iterator[Action]:
         """All of an epoch is there to be delivered: the next one begins to be computed."""
         entry, after = self.book.jobs[run.job], run.epoch + 1
         if self.prefill and run.epoch == entry.epoch:
             run.followed = True
             if (run.job, after) not in self.runs:
-                self._begin(entry, after, {})
+                yield from self._pump(self._begin(entry, after, {}))

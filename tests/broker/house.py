@@ -58,8 +58,12 @@ class House:
         actions = self.broker.handle(event)
         self._note(actions)
         while self.working and self.wants:
-            self._work(self.wants.pop(min(self.wants)))
+            self.work_once()
         return actions
+
+    def work_once(self) -> None:
+        """The worker does what was wanted first."""
+        self._work(self.wants.pop(min(self.wants)))
 
     def say(self, message: Message, peer: str = "client") -> list[Message]:
         """A client says something; what it is answered."""
@@ -100,10 +104,12 @@ class House:
         self.say(REGISTER)
         return self.say(Open(incarnation, job, generation, epoch, cursor, consumer))
 
-    def delivered(self) -> list[tuple[int, Any]]:
-        """Numbers and values of all elements that went out, in that order."""
+    def delivered(self, peer: str | None = None) -> list[tuple[int, Any]]:
+        """Numbers and values of all elements that went out, in that order; with a peer, to that one."""
         found: list[tuple[int, Any]] = []
         for reply in self.replies:
+            if peer not in (None, reply.peer):
+                continue
             if isinstance(reply.message, Deliver) and reply.block is not None:
                 assert reply.message.layout is not None
                 block = block_from(reply.message.layout, reply.block.buffer)

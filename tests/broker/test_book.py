@@ -14,10 +14,7 @@ from headrace.broker.book import (
     EpochEntry,
     EpochOpened,
     Fact,
-    Finished,
-    JobEntry,
     JobMade,
-    Left,
 )
 
 MADE = JobMade(1, "key", b"graph", 5)

@@ -8,7 +8,7 @@ from .book import Book, JobEntry, JobMade
 from .likeness import difference
 from .rounds import EVEN
 
-__all__ = ["CONSUMERS_MOST", "epoch_meant", "latest", "made", "objection", "taken_over", "unfit"]
+__all__ = ["CONSUMERS_MOST", "epoch_meant", "latest", "made", "objection", "rewound_away", "taken_over", "unfit"]
 
 #: So many consumers a job can have.
 CONSUMERS_MOST = 4096
@@ -71,6 +71,10 @@ def unfit(entry: JobEntry, message: Open) -> HeadraceError | None:
     place = entry.places[consumer]
     if message.generation < place.generation:
         return taken_over(entry, consumer)
+    if place.rewound and not message.token:
+        return rewound_away(entry)
+    if message.token:
+        return None if message.epoch >= 0 else InvalidArgumentError("a token is of one epoch")
     if several and message.generation > place.generation and 0 <= message.epoch < place.epoch:
         return FailedPreconditionError(
             f"{entry.title} is in epoch {place.epoch}, and its {entry.consumers} consumers go forward together: "
@@ -97,3 +101,12 @@ def latest(entry: JobEntry, consumer: int) -> int | float:
     others = [each.epoch for index, each in enumerate(entry.places) if index != consumer and not each.left]
     slowest = min(others, default=-1)
     return slowest + 1 if slowest >= 0 else float("inf")
+
+
+def rewound_away(entry: JobEntry) -> HeadraceError:
+    """What a consumer is told that goes on where others no longer are."""
+    found = next(each.rewound for each in entry.epochs.values() if each.rewound is not None)
+    return FailedPreconditionError(
+        f"{entry.title} was rewound to element {found.element:,} of epoch {found.epoch} by consumer {found.consumer}: "
+        "load the same state here, with load_state_dict(), to go on together"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Judged",
     "Left",
     "Place",
+    "Rewound",
 ]
 
 #: So many jobs that have finished are known by name; the oldest are forgotten.
@@ -97,6 +98,17 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewound:
+    """A consumer loaded a token: all go on behind `element` elements of an epoch, from a checkpoint, if any."""
+
+    job: int
+    epoch: int
+    element: int
+    state: dict[str, Any] | None
+    consumer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A consumer is done with a job that others still have."""
 
@@ -126,7 +138,17 @@ class Counted:
 
 
 Fact: TypeAlias = (
-    JobMade | EpochOpened | Acknowledged | Checkpointed | Judged | EpochEnded | Left | Closed | Finished | Counted
+    JobMade
+    | EpochOpened
+    | Acknowledged
+    | Checkpointed
+    | Judged
+    | EpochEnded
+    | Rewound
+    | Left
+    | Closed
+    | Finished
+    | Counted
 )
 
 
@@ -138,6 +160,7 @@ class Place:
     epoch: int = -1  #: That of whoever came first, as long as it did not come.
     acknowledged: int = 0  #: Of its own elements in that epoch.
     left: bool = False
+    rewound: bool = False  #: Whether another consumer loaded a token, which it has to load, too, before it goes on.
 
     def facts(self, job: int, consumer: int) -> Iterator[Fact]:
         """The fewest facts that rebuild it."""
@@ -156,6 +179,7 @@ class EpochEntry:
     base: int = 0  #: Rounds count from this element on.
     checkpoint: Checkpointed | None = None
     judged: dict[int, Judged] = field(default_factory=dict)  #: By serial number: what that checkpoint does not know.
+    rewound: Rewound | None = None  #: What it began with, if not with its first element.
 
     def settle(self, checkpoint: Checkpointed) -> None:
         """Whoever begins anew begins here; what was decided before need not be known any more."""
@@ -221,11 +245,36 @@ class JobEntry:
     def facts(self) -> Iterator[Fact]:
         """The fewest facts that rebuild this entry."""
         yield JobMade(self.number, self.key, self.graph, self.seed, self.folder, self.name, self.consumers, self.even)
+        yield from self._rewound()
         yield from self._first()
         for consumer, place in enumerate(self.places):
-            yield from place.facts(self.number, consumer)
+            if not place.rewound:
+                yield from place.facts(self.number, consumer)
         for each in self.epochs.values():
             yield from each.facts()
+
+    def _rewound(self) -> Iterator[Fact]:
+        """The token that an epoch began with, and before it who has not loaded that yet."""
+        for each in self.epochs.values():
+            if each.rewound is not None:
+                waiting = [(index, place) for index, place in enumerate(self.places) if place.rewound]
+                for consumer, place in waiting:
+                    yield from replace(place, acknowledged=0, left=False).facts(self.number, consumer)
+                yield each.rewound
+
+    def stands(self, epoch: int, element: int) -> bool:
+        """Whether a token of just there was loaded."""
+        rewound = self.entry(epoch).rewound
+        return rewound is not None and rewound.element == element
+
+    def rewind(self, fact: Rewound) -> None:
+        """Go on where a token says."""
+        for place in self.places:
+            place.epoch, place.acknowledged, place.left, place.rewound = fact.epoch, 0, False, True
+        checkpoint = None
+        if fact.state is not None:
+            checkpoint = Checkpointed(fact.job, fact.epoch, fact.state["cursor"], fact.state)
+        self.epochs = {fact.epoch: EpochEntry(fact.element, checkpoint, rewound=fact)}
 
     def _first(self) -> Iterator[Fact]:
         """Which epoch the job began with, where that is told by nobody who came: for those who still may come."""
@@ -239,7 +288,7 @@ class JobEntry:
         place = self.places[consumer]
         if epoch != place.epoch:
             place.acknowledged = 0
-        place.epoch, place.generation, place.left = epoch, generation, False
+        place.epoch, place.generation, place.left, place.rewound = epoch, generation, False, False
         for each in self.places:
             if each.epoch < 0:
                 each.epoch = epoch
@@ -279,6 +328,8 @@ class Book:
                 self.jobs[job].epochs[epoch].judged[serial] = fact
             case EpochEnded():
                 self._keep(fact)
+            case Rewound(job):
+                self.jobs[job].rewind(fact)
             case Left(job, consumer):
                 self.jobs[job].places[consumer].left = True
                 self.jobs[job].forget()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -10,6 +10,7 @@ from itertools import count
 from ..pipeline.columns import Array
 from ..pipeline.errors import HeadraceError, to_data
 from ..pipeline.messages import (
+    AskToken,
     Close,
     Message,
     Next,
@@ -26,9 +27,10 @@ from ..pipeline.messages import (
 from ..pipeline.nodes import Node
 from ..pipeline.orders import Granted, Scanned, Withdrawn
 from ..pipeline.seeds import derive
+from ..pipeline.token import position_of
 from ..pipeline.verdicts import Verdict
 from .actions import Action, Ask, Event, FromClient, FromWorker, Gone, Quarantine, Record, Reply, Tell, Tick
-from .admission import epoch_meant, latest, made, objection, taken_over, unfit
+from .admission import epoch_meant, latest, made, objection, rewound_away, taken_over, unfit
 from .book import (
     Acknowledged,
     Book,
@@ -45,6 +47,7 @@ from .book import (
 )
 from .conversation import Conversation
 from .delivery import ahead, delivered, missing
+from .desk import Desk
 from .ledger import Totals
 from .rounds import Rounds
 from .run import Limits, Run
@@ -81,12 +84,20 @@ class Broker:
     sent: int = 0  #: Elements handed to clients, those sent again included.
     totals: Totals = field(default_factory=Totals)  #: Of all ledgers.
     conversations: dict[tuple[int, int], Conversation] = field(default_factory=dict)  #: By job and consumer.
+    desk: Desk = field(default_factory=Desk)
 
     def handle(self, event: Event) -> list[Action]:
         """What to do about an event."""
         actions = list(self._react(event))
         for run in list(self.runs.values()):
-            actions += self._pump(run)
+            try:
+                actions += self._pump(run)
+            except Exception as error:
+                if not run.foreign:
+                    raise
+                run.error = run.unfit(error)
+            if run.error is not None:
+                actions += self._fail(run, run.error)
         return actions
 
     def _react(self, event: Event) -> Iterator[Action]:
@@ -103,6 +114,10 @@ class Broker:
             case Withdrawn():
                 for run in self.runs.values():
                     run.withdrawn(event)
+            case Scanned(job, kind="ends"):
+                for at in list(self.desk.looked(event)):
+                    yield from self._open(at.peer, at.message)
+                yield from self._give(job)
             case Scanned(job, path, bounds):
                 for run in self.runs_of(job):
                     run.scanned(path, bounds)
@@ -171,9 +186,11 @@ class Broker:
                 yield from self._open(peer, message)
             case Next():
                 yield from self._next(peer, message)
+            case AskToken():
+                yield from self._ask_token(peer, message)
             case Close(job, generation, consumer):
                 place = self._place(job, consumer)
-                if place is not None and generation >= place.generation and not place.left:
+                if place is not None and generation >= place.generation and not (place.left or place.rewound):
                     yield from self._leave(job, consumer)
 
     def _place(self, job: int, consumer: int) -> Place | None:
@@ -219,6 +236,7 @@ class Broker:
             yield from self._stop(run)
         for consumer in self.talks(job):
             del self.conversations[job, consumer]
+        self.desk.forget(job)
         if self.book.jobs[job].name:
             yield self._record(Finished(self.book.jobs[job].key))
         yield self._record(Closed(job))
@@ -235,7 +253,12 @@ class Broker:
                 return  # late word of its own
             yield Reply(peer, Refused(to_data(why), entry.key))
             return
-        place, epoch = entry.places[consumer], epoch_meant(entry, message)
+        place = entry.places[consumer]
+        if message.token and (message.generation > place.generation or place.rewound):
+            loaded = yield from self._load(peer, entry, message)
+            if not loaded:
+                return
+        epoch = epoch_meant(entry, message)
         again = message.generation == place.generation
         if (message.generation, epoch) < (place.generation, place.epoch) or (place.left and again):
             return  # late word of an epoch that it has left, or of before it left
@@ -244,6 +267,10 @@ class Broker:
             reason = ahead(entry, consumer, self.talks(entry.number), self.now)
             yield Reply(peer, Waiting(session, reason))
             return
+        talk = self.conversations.get((entry.number, consumer))
+        had = place.acknowledged if message.cursor is None else message.cursor
+        if talk is not None and talk.session == session and had < place.acknowledged:
+            return  # late word: it was answered, and has acknowledged more since
         yield from self._enter(entry, session, again)
         cursor = place.acknowledged if message.cursor is None else message.cursor
         try:
@@ -253,6 +280,31 @@ class Broker:
             yield Reply(peer, Refused(to_data(error), entry.key))
             return
         yield from self._greet(peer, session, cursor)
+
+    def _load(self, peer: str, entry: JobEntry, message: Open) -> Generator[Action, None, bool]:
+        """A consumer loads a token; whether that is done. The others have to load the same: what they had is void."""
+        job, consumer = message.job, message.consumer
+        try:
+            element, _ = position_of(message.token)
+            if entry.places[consumer].rewound and entry.stands(message.epoch, element):
+                return True  # another one did, and it joins
+            found = self.desk.take(peer, message, entry)
+        except HeadraceError as error:
+            yield Reply(peer, Refused(to_data(error), entry.key))
+            return False
+        if isinstance(found, list):
+            yield from (Ask(scan) for scan in found)
+            session = (message.generation, self.incarnation, job, message.epoch, consumer)
+            yield Reply(peer, Waiting(session, "the files that the state names are looked at"))
+            return False
+        for run in self.runs_of(job):
+            yield from self._stop(run)
+        yield self._record(found)
+        for talk in self.talks(job).values():
+            del self.conversations[job, talk.consumer]
+            if talk.consumer != consumer:
+                yield Reply(talk.peer, Refused(to_data(rewound_away(entry)), entry.key))
+        return True
 
     def _enter(self, entry: JobEntry, session: Session, again: bool) -> Iterator[Action]:
         """Have it on record that a consumer is in an epoch; what it leaves behind is for nobody."""
@@ -290,7 +342,7 @@ class Broker:
             talk = self.conversations[job, consumer] = Conversation(peer, session, until=cursor)
             self.runs[job, epoch].rounds.outboxes[consumer].rewind(cursor)
         talk.speaks(peer, self.now)
-        yield Reply(peer, Opened(session, cursor))
+        yield Reply(peer, Opened(session, cursor, self.runs[job, epoch].rounds.base))
 
     def _run_from(self, entry: JobEntry, session: Session, cursor: int, again: bool) -> Iterator[Action]:
         """Have a run that can give a consumer its elements from `cursor` on, `again` to the same life of it or another.
@@ -320,7 +372,7 @@ class Broker:
             outbox.skip = cursors.get(consumer, place.acknowledged if place.epoch == epoch else 0)
         run = Run(entry.number, epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
         run.folder, run.rounds, run.checkpoint_at = entry.folder, rounds, self.now
-        run.name = f"{derive('run', entry.key):016x}"
+        run.name, run.foreign = f"{derive('run', entry.key):016x}", known.rewound is not None
         needed = min((each.skip for each in rounds.outboxes if not each.left), default=0)
         checkpoint = known.checkpoint
         usable = checkpoint is not None and self._usable(checkpoint, known.base + entry.consumers * needed)
@@ -366,6 +418,39 @@ class Broker:
             talk.ended_told = False
             if outbox.produced <= message.received and not run.ended:
                 yield Reply(talk.peer, Waiting(talk.session, self.why(run)))
+
+    def _ask_token(self, peer: str, message: AskToken) -> Iterator[Action]:
+        _, _, job, _, consumer = message.session
+        talk = self.conversations.get((job, consumer))
+        if talk is None or not self._current(talk, message.session):
+            yield from self._not_current(peer, talk, message.session)
+            return
+        talk.speaks(peer, self.now)
+        self.desk.asked[job, consumer] = message
+        yield from self._give(job)
+
+    def _give(self, job: int) -> Iterator[Action]:
+        """Tell those who asked for tokens of a job, as far as the files have been looked at that these name."""
+        for (number, consumer), message in list(self.desk.asked.items()):
+            talk = self.conversations.get((number, consumer))
+            if number != job:
+                continue
+            if talk is None or not self._current(talk, message.session):
+                del self.desk.asked[number, consumer]
+                continue
+            told = self.desk.give(message, self.book.jobs[job], self.runs[talk.run])
+            if isinstance(told, list):
+                yield from (Ask(scan) for scan in told)
+            else:
+                del self.desk.asked[number, consumer]
+                yield Reply(talk.peer, told)
+
+    def _fail(self, run: Run, error: HeadraceError) -> Iterator[Action]:
+        """An epoch cannot go on: all that are in it are told why."""
+        for talk in self.talks_in(run):
+            del self.conversations[run.job, talk.consumer]
+            yield Reply(talk.peer, Refused(to_data(error), self.book.jobs[run.job].key))
+        yield from self._stop(run)
 
     def _current(self, talk: Conversation, session: Session) -> bool:
         """Whether a request belongs to the conversation at hand."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
 from ..pipeline.columns import Array
+from ..pipeline.errors import FailedPreconditionError, HeadraceError, MalformedMessage
 from ..pipeline.feeds import Feed, OnceFeed, payload_of
 from ..pipeline.held import saved
 from ..pipeline.messages import Credit, Pieces
@@ -24,7 +25,7 @@ from .lanes import Lane, LaneStream
 from .ledger import Effort
 from .rounds import Rounds
 
-__all__ = ["Limits", "Run"]
+__all__ = ["VERDICTS", "Limits", "Run"]
 
 #: After so many verdicts there is a checkpoint, so that they need not be known any more.
 VERDICTS = 256
@@ -72,6 +73,9 @@ class Run:
     orders: list[Want | Release | Scan] = field(default_factory=list)  #: For the coordinator, to be taken.
     operator: Operator = field(init=False)
     state: State | None = None  #: A checkpoint whose elements are being computed again.
+    beginning: State | None = None  #: Where all stood before anything was computed, if it began so.
+    foreign: bool = False  #: Whether it began with what a client handed in: that may lead to anything.
+    error: HeadraceError | None = None  #: Why it cannot go on.
     ended: bool = False  #: Whether all elements of the epoch have come.
     checkpoints: list[tuple[int, State]] = field(default_factory=list)  #: Not yet acknowledged that far.
     checkpoint_at: float = 0.0
@@ -102,12 +106,22 @@ class Run:
         self._judge()
         if state is None:
             self.operator = judged(self.graph, self._settings())
+            self.beginning = {"cursor": 0, "checksum": 0, "decided": 0} | saved(self.operator, self.store)
             return
-        self.rounds.begin(state)
-        self.checkpoint_cursor, self.state = state["cursor"], state
-        self.operator = Recovered(
-            state["held"], self.graph, self.store, lambda path, feed: self._stream(feed, path[-1])
-        )
+        try:
+            self.rounds.begin(state)
+            self.checkpoint_cursor, self.state = state["cursor"], state
+            self.operator = Recovered(
+                state["held"], self.graph, self.store, lambda path, feed: self._stream(feed, path[-1])
+            )
+        except Exception as error:
+            raise self.unfit(error) from error
+
+    def unfit(self, error: Exception) -> HeadraceError:
+        """What a checkpoint is that does not fit: one from a token may hold anything."""
+        if isinstance(error, HeadraceError):
+            return error
+        return MalformedMessage(f"the state does not fit this pipeline: {type(error).__name__}: {error}")
 
     def _judge(self) -> None:
         """Begin to decide, and to count."""
@@ -223,7 +237,7 @@ class Run:
 
     def produce(self, until: int) -> None:
         """Fill the outboxes up to round `until`, as far as what has arrived, and what they may hold, allow."""
-        while not self.ended and self.rounds.made < until and not self.full:
+        while not self.ended and self.error is None and self.rounds.made < until and not self.full:
             got = self.operator.pull(self._limit(until))
             if got is Signal.PENDING:
                 return
@@ -253,6 +267,12 @@ class Run:
         """The epoch's end, or that of computing again what a checkpoint held: without all of it, from the start."""
         if not isinstance(self.operator, Recovered) or self.state is None:
             self.operator.close()
+            if self.rounds.produced < self.rounds.base:
+                self.error = FailedPreconditionError(
+                    f"the state stands after {self.rounds.base:,} elements of epoch {self.epoch}, which has only "
+                    f"{self.rounds.produced:,} here: does a function do other things than when it was taken?"
+                )
+                return
             self.rounds.finish()
             self.ended = True
             return
@@ -327,11 +347,13 @@ class Run:
         since = now - self.checkpoint_at
         due = produced - self.checkpoint_cursor >= self.limits.checkpoint_elements and since >= self.limits.least_s
         late = produced > self.checkpoint_cursor and since >= self.limits.checkpoint_s
-        due = due or self.decided >= max(VERDICTS, self.limits.checkpoint_elements)
+        due = due or (self.decided >= VERDICTS and since >= self.limits.least_s)
         if not (due or late) or self.state is not None or self.ended:
             return
         self.checkpoint_at, self.checkpoint_cursor, self.decided = now, produced, 0
         self.effort.checkpoints += 1
+        if self.checkpoints and self.checkpoints[-1][0] == produced:
+            self.checkpoints.pop()  # nothing came but failures
         self.checkpoints.append(
             (produced, self.rounds.to_data() | saved(self.operator, self.store) | {"decided": self.verdicts.serial})
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol, Self
 
@@ -17,15 +19,18 @@ from ..pipeline.errors import (
     OutOfRangeError,
     ServiceError,
 )
+from ..pipeline.fingerprint import fingerprint
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.local import delivered
 from ..pipeline.messages import Hello, Message, Register
+from ..pipeline.nodes import Node
 from ..pipeline.pieces import block_from
 from ..pipeline.sharing import PeerMemory
 from ..pipeline.sockets import send
 from ..pipeline.structure import Element
 from ..pipeline.summary import Summary
-from .machine import ClientSession, Go, Parcel, Received, Say, Take, Tick
+from ..pipeline.token import BEGINNING, Token, accept
+from .machine import ClientSession, Go, Parcel, Received, Say, Stand, Take, Tick
 
 __all__ = ["ServiceIterator"]
 
@@ -80,6 +85,8 @@ class ServiceIterator(Iterator[Element]):
         batched: bool,
         epoch: int = 0,
         consumer: int = 0,
+        *,
+        graph: Node,
     ) -> None:
         self._connection, self._socket = connection, connection.open(hello.name)
         self._adapt = window is None
@@ -100,13 +107,18 @@ class ServiceIterator(Iterator[Element]):
         self._next_epoch: int | None = None  #: That `set_epoch` asked for.
         self._mask = True
         self._begun = self._ended = self._closed = self._came = self._afresh = False
+        self._graph = graph
+        self._fingerprint: dict[str, Any] | None = None
+        self._loaded: Token | None = None  #: Where this epoch was begun, if not with its first element.
+        self._start = b""  #: The same, as the server is told.
+        self._idle = False  #: Whether a state was loaded that was taken after the end of an epoch.
         self._batched = batched
         self._summary = Summary(batched)
 
     @property
     def epoch(self) -> int:
         """The epoch at hand, counted from 0. Who comes back to a named job may find itself in a later one."""
-        opened = self._session.epoch if self._begun else None
+        opened = self._session.epoch if self._begun and not self._idle else None
         return self._epoch if opened is None or opened < 0 else opened
 
     @property
@@ -138,6 +150,9 @@ class ServiceIterator(Iterator[Element]):
         if self._ended or wanted != self.epoch:
             self._afresh = self._begun and wanted <= self.epoch
             self._came = self._came or self._begun
+            # Wherever the job has come since: it goes on behind the epoch whose end was loaded.
+            self._start = BEGINNING if self._idle and wanted == self._epoch + 1 else b""
+            self._loaded, self._idle = None, False
             self._epoch, self._begun, self._ended = wanted, False, False
         return self
 
@@ -150,8 +165,8 @@ class ServiceIterator(Iterator[Element]):
             self._begun = True
             self._summary, self._ready = Summary(self._batched), iter(())
             # A named job may have been begun in an earlier life of ours.
-            first = bool(self._session.register.name) and not self._came
-            self._say(self._session.handle(Go(-1 - self._epoch if first else self._epoch, self._afresh)))
+            first = bool(self._session.register.name) and not self._came and not self._start
+            self._say(self._session.handle(Go(-1 - self._epoch if first else self._epoch, self._afresh, self._start)))
         self._summary.loop_came()
         try:
             return self._take()
@@ -203,24 +218,27 @@ class ServiceIterator(Iterator[Element]):
 
     def _await(self) -> Parcel | None:
         """The next parcel, or None at the end of the epoch."""
+        self._wait(lambda: self._session.ready is not None or self._session.finished, "next()")
+        return self._session.ready
+
+    def _wait(self, done: Callable[[], bool], call: str) -> None:
+        """Listen until something is so; for whoever made this call."""
         said = began = time.monotonic()
         while True:
             self._hear(zmq.NOBLOCK)
             if self._session.refused is not None:
                 raise self._session.refused
-            if (parcel := self._session.ready) is not None:
-                return parcel
-            if self._session.finished:
-                return None
+            if done():
+                return
             now = time.monotonic()
             self._say(self._session.handle(Tick(now)))
-            self._check(now - max(began, self._session.heard_at))
+            self._check(now - max(began, self._session.heard_at), call)
             if now - said > PATIENCE_S:
                 said = now
                 print(f"headrace: waiting for {now - began:.0f} s: {self._why(now)}", file=sys.stderr)
             self._socket.poll(POLL_MS)
 
-    def _check(self, silent_s: float) -> None:
+    def _check(self, silent_s: float, call: str) -> None:
         """Nobody waits for a server that is gone."""
         if (how := self._connection.gone) is not None:
             raise ServiceError(f"{how}: start the service again; what was delivered stays delivered")
@@ -228,7 +246,7 @@ class ServiceIterator(Iterator[Element]):
             why = self._end_told() if self._session.stopping else "is it stopped, or cut off?"
             raise ServiceError(
                 f"the server at {self._connection.address} has not answered for {silent_s:.0f} s: {why} "
-                "Once it is back, call next() again: nothing is lost"
+                f"Once it is back, call {call} again: nothing is lost"
             )
 
     def _why(self, now: float) -> str:
@@ -273,6 +291,88 @@ class ServiceIterator(Iterator[Element]):
                 send(self._socket, to_frames(each, buffers))
             except zmq.Again:
                 return  # the server is away; it is all said again
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this iterator stands, all consumers of its job together: plain data to be saved with the model.
+
+        Taken between any two elements, and loaded by an iterator of the same pipeline, in process or on any service,
+        with any number of workers and consumers. Of several consumers, each may save its own, or one for all.
+
+        Raises:
+            ServiceError: the server, which knows where the pipeline stands, does not answer.
+            FailedPreconditionError: this iterator is closed.
+        """
+        if self._closed:
+            raise FailedPreconditionError("this iterator is closed: take its state before")
+        epoch = self.epoch if self._begun or self._next_epoch is None else self._next_epoch
+        element, state = self._stand()
+        return Token(
+            fingerprint=self._told(),
+            seed=self._session.register.seed,
+            epoch=epoch,
+            element=element,
+            ended=self._ended,
+            state=state,
+        ).to_dict()
+
+    def _stand(self) -> tuple[int, bytes]:
+        """Elements of the epoch that are done with, and a checkpoint."""
+        session, loaded = self._session, self._loaded
+        if loaded is not None and (self._idle or not self._begun or not session.taken):
+            return loaded.element, loaded.state
+        if not self._begun:
+            return 0, b""
+        if self._ended:
+            return session.base + session.register.consumers * session.taken, b""
+        self._say(session.handle(Stand()))
+        self._wait(lambda: session.standing is not None, "state_dict()")
+        assert session.standing is not None, "it was waited for"
+        return session.standing.element, session.standing.state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Stand where `state_dict` was taken: `iter()` goes on with that epoch. Here or elsewhere, at any time.
+
+        All consumers of a job load the same state; those who do not are told so. The server learns of it with the
+        next `next()`, and computes again what buffers held.
+
+        Raises:
+            InvalidArgumentError: what is no such state, or that of another pipeline; the message names the difference.
+            FailedPreconditionError: this iterator is closed. From the first `next()`: a file that the state needs has
+                changed or is missing, or the epoch is shorter.
+            MalformedMessage: from the first `next()`: a state that was damaged.
+
+        Warns:
+            FunctionChangedWarning: a function does not do what it did.
+        """
+        if self._closed:
+            raise FailedPreconditionError("this iterator is closed")
+        token = Token.from_dict(state_dict)
+        accept(token, self._graph, self._told())
+        self._reseed(token.seed)
+        self._epoch, self._next_epoch, self._loaded, self._start = token.epoch, None, token, token.position()
+        self._begun = self._ended = self._idle = token.ended
+        self._ready, self._mask, self._afresh = iter(()), True, False
+        self._summary = Summary(self._batched)
+
+    def _reseed(self, seed: int) -> None:
+        """A dataset without a seed of its own goes on with that of the state: as another job, if there was one."""
+        session = self._session
+        if seed == session.register.seed:
+            return
+        if session.register.name and session.job is not None:
+            raise InvalidArgumentError(
+                f"the token is of a run with seed {seed}, and job {session.register.name!r} has "
+                f"{session.register.seed}: give the dataset that seed, with_options(Options(seed=...))"
+            )
+        self._say(session.close())
+        key = session.register.key if session.register.name else os.urandom(8).hex()
+        session.register = replace(session.register, seed=seed, key=key)
+        session.job = session.session = None
+
+    def _told(self) -> dict[str, Any]:
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(self._graph)
+        return self._fingerprint
 
     def summary(self) -> Summary:
         """Elements, seconds, and who waited for whom, in the epoch at hand or the one just ended."""

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ..pipeline.blobs import CHUNK
 from ..pipeline.errors import DataLossError, FailedPreconditionError, HeadraceError, from_data
 from ..pipeline.messages import (
+    AskToken,
     Bye,
     Close,
     Deliver,
@@ -28,12 +29,13 @@ from ..pipeline.messages import (
     Stale,
     Stopping,
     Stored,
+    Token,
     Upload,
     Waiting,
     Welcome,
 )
 
-__all__ = ["ClientSession", "Event", "Go", "Parcel", "Received", "Say", "Take", "Tick"]
+__all__ = ["ClientSession", "Event", "Go", "Parcel", "Received", "Say", "Stand", "Take", "Tick"]
 
 #: Two lives that begin at once differ in generation as their clocks do, by less than this.
 APART = 1 << 20
@@ -58,11 +60,13 @@ class Tick:
 class Go:
     """The loop wants this epoch; -1 - n is n or, if it was in a later one in an earlier life, that.
 
-    With `afresh`, it wants it from its first element also where it has had some of it, or is past it.
+    With `afresh`, it wants it from its first element also where it has had some of it, or is past it; with a token,
+    from where that says.
     """
 
     epoch: int
     afresh: bool = False
+    token: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,12 @@ class Take:
     count: int = 0
 
 
-Event: TypeAlias = Received | Tick | Go | Take
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """The loop wants to know where it stands, to go on from there another time."""
+
+
+Event: TypeAlias = Received | Tick | Go | Take | Stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,10 @@ class ClientSession:
     uploaded: tuple[str, int] = ("", -1)  #: The part that was sent last.
     uploaded_at: float = -1e9
     over: bool = False  #: Whether the loop came again after it had taken all.
+    token: bytes = b""  #: Where the epoch was begun, if not with its first element; said as long as it lasts.
+    base: int = 0  #: From which element of the epoch on rounds count.
+    standing: Token | None = None  #: The server's answer to where the loop stands.
+    asking: bool = False  #: Whether that is still to come.
 
     def handle(self, event: Event) -> list[Say]:
         """What to do about an event."""
@@ -147,9 +160,12 @@ class ClientSession:
             case Tick(now):
                 self.now = now
                 return list(self._again())
-            case Go(epoch, afresh):
-                self._begin(epoch, afresh)
+            case Go(epoch, afresh, token):
+                self._begin(epoch, afresh, token)
                 return list(self._ask())
+            case Stand():
+                self.asking, self.standing = True, None
+                return list(self._ask_token())
             case Take(count):
                 self.over = count == 0 and self.finished
                 self._take(count)
@@ -165,9 +181,11 @@ class ClientSession:
         """Whether the loop has had all of this epoch."""
         return self.end is not None and self.taken == self.end.total
 
-    def _begin(self, epoch: int, afresh: bool) -> None:
-        self.epoch, self.session, self.known = epoch, None, afresh
-        self.generation += afresh  # or else it would be late word of an epoch that we have left
+    def _begin(self, epoch: int, afresh: bool, token: bytes) -> None:
+        self.epoch, self.session, self.known = epoch, None, afresh or bool(token)
+        self.generation += self.known  # or else it would be late word of an epoch that we have left
+        self.token, self.base, self.asking = token, 0, False
+        self.refused = None if token else self.refused
         self.received = self.taken = 0
         self.checksum = None
         self.told, self.end, self.over = (-1, -1), None, False
@@ -193,7 +211,12 @@ class ClientSession:
             yield Say(self.register)
         elif self.epoch is not None and self.session is None:
             cursor = self.received if self.known else None
-            yield Say(Open(self.welcomed, self.job, self.generation, self.epoch, cursor, self.consumer))
+            yield Say(Open(self.welcomed, self.job, self.generation, self.epoch, cursor, self.consumer, self.token))
+
+    def _ask_token(self) -> Iterator[Say]:
+        if self.session is not None:
+            self.asked_at = self.now
+            yield Say(AskToken(self.session, self.taken))
 
     def _next(self, again: bool = False) -> Iterator[Say]:
         """Acknowledge and ask for more, where that is news."""
@@ -222,6 +245,8 @@ class ClientSession:
             return
         if self.session is None:
             yield from self._ask()
+        elif self.asking:
+            yield from self._ask_token()
         elif self.end is None and self.received < self.taken + self.window:
             yield from self._next(again=True)
 
@@ -260,8 +285,10 @@ class ClientSession:
                 self.parted = True
             case Refused(error, about) if about in ("", self.register.key):
                 self.refused = from_data(error)
-            case Opened(session, cursor):
-                yield from self._opened(session, cursor)
+            case Opened(session, cursor, base):
+                yield from self._opened(session, cursor, base)
+            case Token(session, taken) if self._mine(session) and self.asking and taken == self.taken:
+                self.standing, self.asking = message, False
             case Deliver(session) if self._mine(session):
                 yield from self._delivered(message, buffer)
             case Ended(session) if self._mine(session):
@@ -309,15 +336,17 @@ class ClientSession:
         """Whether this is said in the session at hand, and not in one that is over."""
         return session == self.session
 
-    def _opened(self, session: Session, cursor: int) -> Iterator[Say]:
+    def _opened(self, session: Session, cursor: int, base: int) -> Iterator[Say]:
         if self.session is not None or session != self._session_of(session[3]):
             return
         self.epoch, self.entered = session[3], True
         if not self.known:
             self.received = self.taken = cursor
             self.known = True
-        self.session, self.told = session, (-1, -1)
+        self.session, self.base, self.told = session, base, (-1, -1)
         yield from self._next(again=True)
+        if self.asking:
+            yield from self._ask_token()
 
     def _delivered(self, message: Deliver, buffer: Any) -> Iterator[Say]:
         if self._misses(message):

@@ -140,7 +140,15 @@ class Service:
         register = job.register(own, graph, dataset.seed, str(Path.cwd()))
         window, batched = _window(dataset.node), batches(dataset.node)
         iterator = ServiceIterator(
-            self._connection, hello, register, sent.content, window, batched, epoch, consumer_index
+            self._connection,
+            hello,
+            register,
+            sent.content,
+            window,
+            batched,
+            epoch,
+            consumer_index,
+            graph=dataset.resolved,
         )
         self._iterators.add(iterator)
         return iterator

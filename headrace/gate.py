@@ -42,6 +42,7 @@ MAY: dict[str, frozenset[str]] = {
     "Upload": _TRAINER,
     "Open": _TRAINER,
     "Next": _TRAINER,
+    "AskToken": _TRAINER,
     "Close": _TRAINER | {"admin"},
     "Fetch": _WORKER,
     "WhatIs": _WORKER,

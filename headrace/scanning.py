@@ -1,9 +1,10 @@
-"""Scanning: where a file can be cut into splits."""
+"""Scanning: where a file can be cut into splits, and by which ends it is known again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from .pipeline.ends import ends_of
 from .pipeline.errors import HeadraceError
 from .pipeline.orders import Scan, Scanned
 from .pipeline.records import scan_records
@@ -17,6 +18,8 @@ def look(scan: Scan, every: int, roots: Roots = ANYWHERE) -> Scanned:
 
     So is what must not be read, and what is no regular file: to open a pipe could take for ever.
     """
+    if scan.kind == "ends":
+        return Scanned(scan.job, scan.path, _ends(scan.path, roots), "ends")
     try:
         roots.check(scan.path)
         if not Path(scan.path).is_file():
@@ -30,3 +33,12 @@ def look(scan: Scan, every: int, roots: Roots = ANYWHERE) -> Scanned:
     except (HeadraceError, OSError, ValueError):
         bounds = (0, None)
     return Scanned(scan.job, scan.path, bounds)
+
+
+def _ends(path: str, roots: Roots) -> tuple[int, ...]:
+    """Size and sum of a file; nothing where it cannot be read, or must not be."""
+    try:
+        roots.check(path)
+        return ends_of(path)
+    except (HeadraceError, OSError, ValueError):
+        return ()

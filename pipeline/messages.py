@@ -13,6 +13,7 @@ __all__ = [
     "MESSAGES",
     "VERSION",
     "AskStatus",
+    "AskToken",
     "Bye",
     "Close",
     "Credit",
@@ -49,6 +50,7 @@ __all__ = [
     "Stop",
     "Stopping",
     "Stored",
+    "Token",
     "Upload",
     "Waiting",
     "Welcome",
@@ -150,15 +152,34 @@ class Open:
     epoch: int
     cursor: int | None = None
     consumer: int = 0
-    token: bytes = b""
+    token: bytes = b""  #: Where a token says that all consumers go on (see `Token.position`), if one was loaded.
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The answer: talk in this session, from this cursor on."""
+    """The answer: talk in this session, from this cursor on. Rounds count from element `base` of the epoch."""
 
     session: Session
     cursor: int
+    base: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskToken:
+    """Where does the job stand behind the first `taken` of my elements? I want to be able to go on from there."""
+
+    session: Session
+    taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The answer: behind `element` elements of the epoch, and a checkpoint at or before that, if there is one."""
+
+    session: Session
+    taken: int
+    element: int
+    state: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,6 +477,8 @@ Message: TypeAlias = (
     | Registered
     | Open
     | Opened
+    | AskToken
+    | Token
     | Next
     | Deliver
     | Ended

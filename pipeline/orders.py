@@ -33,11 +33,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The broker wants to know where a file can be cut."""
+    """The broker wants to know where a file can be cut, or, of kind "ends", its size and sum (see `ends`)."""
 
     job: int
     path: str
-    kind: str  #: "records", "lines" or "whole".
+    kind: str  #: "records", "lines", "whole" or "ends".
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,12 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A file's boundaries, the last one None where the end is not known."""
+    """A file's boundaries, the last one None where the end is not known; of kind "ends", these, or nothing."""
 
     job: int
     path: str
     bounds: tuple[int | None, ...]
+    kind: str = ""
 
 
 Order: TypeAlias = Want | Release | Scan | Granted | Withdrawn | Scanned

@@ -24,8 +24,10 @@ from typing import Any
 
 import msgpack
 
+from .arguments import MOST
 from .ends import Ends, Look, candidates, check_files, look_at
 from .errors import FunctionChangedWarning, InvalidArgumentError, MalformedMessage
+from .fields import check_fields
 from .fingerprint import compare
 from .frames import plain
 from .limits import limits
@@ -34,6 +36,7 @@ from .operators.protocol import State
 from .sources import seed_of
 
 __all__ = [
+    "BEGINNING",
     "FORMAT",
     "Token",
     "accept",
@@ -93,6 +96,8 @@ class Token:
                 )
         if not (0 <= data["epoch"] <= _LARGEST and 0 <= data["element"] <= _LARGEST):
             raise InvalidArgumentError("the state's epoch and element must be counts")
+        if abs(data["seed"]) > MOST:
+            raise InvalidArgumentError(f"the state's seed must lie between -{MOST} and {MOST}")
         return cls(**{name: data[name] for name in _KINDS})
 
     def checkpoint(self, folder: str) -> State | None:
@@ -108,6 +113,10 @@ class Token:
     def position(self) -> bytes:
         """Its element and its checkpoint, as a consumer hands them to a server."""
         return bytes(msgpack.packb([self.element, self.state]))
+
+
+#: The position of an epoch's first element.
+BEGINNING = Token(fingerprint={}, seed=0, epoch=0, element=0).position()
 
 
 def position_of(packed: bytes) -> tuple[int, State | None]:
@@ -165,6 +174,7 @@ def unpack_state(packed: bytes, element: int = _LARGEST) -> State | None:
     state: Any = plain(packed)
     if not isinstance(state, dict) or not isinstance(state.get("operator"), dict):
         raise MalformedMessage("a checkpoint that holds no operators")
+    check_fields(state["operator"])
     cursor, checksum = state.get("cursor"), state.get("checksum")
     if type(cursor) is not int or type(checksum) is not int or not (cursor >= 0 and 0 <= checksum < 1 << 64):
         raise MalformedMessage("a checkpoint that does not say of which element it is")

@@ -12,6 +12,7 @@ import zmq
 
 from headrace.client import iterator
 from headrace.client.iterator import CLOSE_TRIES, ServiceIterator
+from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.errors import InvalidArgumentError, to_data
 from headrace.pipeline.frames import from_frames, to_frames
 from headrace.pipeline.messages import (
@@ -30,6 +31,7 @@ from headrace.pipeline.messages import (
     Welcome,
 )
 
+GRAPH = Dataset.range(9).node
 ERROR = to_data(InvalidArgumentError("as planned"))
 
 
@@ -106,7 +108,7 @@ def test_what_came_during_a_long_step_is_not_asked_for_again(monkeypatch: pytest
     clock, wire = Clock(), Wire()
     monkeypatch.setattr(iterator, "time", clock)
     hello = Hello(VERSION, "client", "c", 1, {})
-    with ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False) as errors:
+    with ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False, graph=GRAPH) as errors:
         for _ in range(6):
             with pytest.raises(InvalidArgumentError, match="as planned"):
                 next(errors)
@@ -120,7 +122,7 @@ def test_what_came_during_a_long_step_is_not_asked_for_again(monkeypatch: pytest
 def test_a_client_says_that_it_is_done_until_it_is_heard_but_not_for_ever(deaf: int, said: int) -> None:
     wire = Wire(deaf=deaf)
     hello = Hello(VERSION, "client", "c", 1, {})
-    errors = ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False)
+    errors = ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False, graph=GRAPH)
     with pytest.raises(InvalidArgumentError, match="as planned"):
         next(errors)
     errors.close()
@@ -131,7 +133,7 @@ def test_a_client_says_that_it_is_done_until_it_is_heard_but_not_for_ever(deaf: 
 def test_where_its_server_has_ended_a_client_says_nothing_twice() -> None:
     wire = Wire(deaf=100)
     hello = Hello(VERSION, "client", "c", 1, {})
-    errors = ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False)
+    errors = ServiceIterator(wire, hello, Register("key", b"graph", 5), {}, window=2, batched=False, graph=GRAPH)
     with pytest.raises(InvalidArgumentError, match="as planned"):
         next(errors)
     wire.gone = "it has ended"

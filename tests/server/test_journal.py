@@ -27,6 +27,7 @@ from headrace.broker.book import (
     JobMade,
     Judged,
     Left,
+    Rewound,
 )
 from headrace.coordinator.strikes import Cleared, Forgiven, Struck
 from headrace.facts import FACTS, Fact, Memory, from_bytes, to_bytes
@@ -45,6 +46,7 @@ EACH: list[Fact] = [
     Cleared(1, None),
     Judged(1, 2, 4, [4, 2, "skipped", [[0, 3], (1 << 64) - 1, 40, 0, 0, "/data/\udcff"], "map(f)", {"kind": "New"}]),
     EpochEnded(1, 2, {"computed": 7, "checksum": (1 << 64) - 1, "consumers": [3, 4]}),
+    Rewound(1, 2, 7, STATE, 3),
     Left(1, 2),
     Closed(1),
     Finished("job:train"),

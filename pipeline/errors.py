@@ -18,8 +18,8 @@
     └── ServiceError                   a process is gone or silent
 
 Each keeps its facts as attributes, survives pickling, travels between processes as plain data
-(`to_data`, `from_data`), and says what to do. FunctionChangedWarning is the one warning. `where` is filled in when an error belongs to one
-element: which file, which record, which operator.
+(`to_data`, `from_data`), and says what to do. `where` is filled in when an error belongs to one
+element: which file, which record, which operator. FunctionChangedWarning is the one warning.
 """
 
 from __future__ import annotations

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import zmq
 
 from .broker.book import Closed
@@ -48,6 +51,7 @@ from .pipeline.blobs import Blobs
 from .pipeline.errors import HeadraceError
 from .pipeline.graph import decode_outline
 from .pipeline.kernels.compile import marker
+from .pipeline.keys import ROLES
 from .pipeline.messages import Message, Status
 from .pipeline.orders import Scanned
 from .pipeline.sharing import ServerMemory
@@ -56,7 +60,7 @@ from .quarantines import Quarantines
 from .scanning import look
 from .server import Server
 from .status import status_of
-from .users import roots_by
+from .users import roots_by, user_of
 from .workers.launcher import Launcher
 from .workers.output import print_named, show
 
@@ -230,7 +234,7 @@ class Daemon:
                 case Examine(peer):
                     self._do(Seen(peer, self.launcher.executing(peer)))
                 case Report(peer):
-                    self._send(peer, Status(self._status()))
+                    self._send(peer, Status(self._status() | {"you": self._you(peer)}))
                 case Finish(grace_s):
                     show(f"headrace: asked to end within {grace_s:g} s")
                     self._end_in(grace_s)
@@ -270,7 +274,19 @@ class Daemon:
             "insecure": self.config.insecure,
             "stopping": self.until is not None,
             "rss_bytes": resident_bytes(),
+            "versions": versions(),
+            "kernels": marker().exists(),
+            "descriptors": descriptors(),
+            "slabs": self.config.slabs,
+            "roots": list(self.config.roots),
+            "state": str(self.config.state or ""),
         }
+
+    def _you(self, peer: str) -> dict[str, Any]:
+        """Who asks, as the list of keys has it now; this user of this host is nobody there, and may do all."""
+        lists = [door.gate.authorized for door in self.peers.doors if door.gate is not None]
+        roles = {role for each in lists for user in each.users if user.name == user_of(peer) for role in user.roles}
+        return {"name": user_of(peer), "roles": sorted(roles) if user_of(peer) else list(ROLES)}
 
 
 def open_page(address: str) -> Page | None:
@@ -291,6 +307,18 @@ def warm_up() -> None:
 
         print("headrace: compiling kernels, once on this machine (about half a minute)", file=sys.stderr, flush=True)
         warm()
+
+
+def versions() -> dict[str, str]:
+    """What workers and server should agree on."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
+
+
+def descriptors() -> dict[str, int]:
+    """How many this process has open, where the system says it simply, and may have."""
+    with suppress(OSError):
+        return {"open": len(os.listdir("/proc/self/fd")), "most": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}  # noqa: PTH208
+    return {}
 
 
 def resident_bytes() -> int | None:

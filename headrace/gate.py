@@ -50,6 +50,8 @@ MAY: dict[str, frozenset[str]] = {
     "Printed": _WORKER,
     "Lost": _WORKER,
     "Inspected": _WORKER,
+    "Sampled": _WORKER,
+    "AskFiles": _TRAINER | {"admin"},
     "Shares": _TRAINER | _WORKER,
     "Freed": _TRAINER | _WORKER,
     "Retired": _TRAINER | _WORKER,

@@ -41,6 +41,7 @@ from .events import (
 from .facts import Fact, Memory
 from .pipeline.errors import MalformedMessage, ProtocolError, ServiceError, to_data
 from .pipeline.messages import (
+    AskFiles,
     AskStatus,
     Bye,
     Close,
@@ -59,6 +60,7 @@ from .pipeline.messages import (
     Register,
     Registered,
     Revoke,
+    Sampled,
     Stale,
     Stop,
     Stopping,
@@ -70,6 +72,7 @@ from .pipeline.nodes import Node
 from .pipeline.orders import Granted, Order, Release, Scan, Scanned, Want, Withdrawn
 from .pipeline.pieces import payload_buffers
 from .pipeline.roots import Roots
+from .survey import Surveys
 from .users import RootsOf, everywhere, own_key, refusal, their_key, user_of
 
 __all__ = ["Server"]
@@ -108,6 +111,7 @@ class Server:
     trouble: str | None = None
     ending: float | None = None  #: The grace in seconds, once the server is to end.
     roots_of: RootsOf = everywhere  #: What each user's jobs may read.
+    surveys: Surveys = field(default_factory=Surveys)
     lately: dict[str, dict[int, float]] = field(default_factory=dict)  #: When each worker last held a lease of a job.
 
     @classmethod
@@ -174,6 +178,7 @@ class Server:
             case Tick(now):
                 self._note_leases(now)
                 self._forget_launchers(now)
+                yield from self.surveys.tick(now)
                 yield from self._coordinate(coordinator_machine.Tick(now))
                 yield from self._broke(broker_machine.Tick(now))
 
@@ -202,6 +207,11 @@ class Server:
             case Heartbeat() | Bye():
                 self._note(peer, message)
                 yield from self._coordinate(coordinator_machine.Heard(peer, message))
+            case AskFiles(paths) if all(isinstance(each, str) for each in paths):
+                now, workers = self.coordinator.now, sorted(self.coordinator.workers)
+                yield from self.surveys.ask(peer, message, workers, self.roots_of(user_of(peer)), now)
+            case Sampled():
+                yield from self.surveys.hear(peer, message, self.coordinator.now)
             case AskStatus():
                 yield Report(peer)
             case Stop(grace_s):

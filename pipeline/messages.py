@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 __all__ = [
     "MESSAGES",
     "VERSION",
+    "AskFiles",
     "AskStatus",
     "AskToken",
     "Bye",
@@ -20,6 +21,7 @@ __all__ = [
     "Deliver",
     "Ended",
     "Fetch",
+    "Files",
     "Freed",
     "Heartbeat",
     "Hello",
@@ -42,6 +44,8 @@ __all__ = [
     "Registered",
     "Retired",
     "Revoke",
+    "Sample",
+    "Sampled",
     "Session",
     "Shares",
     "Sharing",
@@ -340,6 +344,37 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class AskFiles:
+    """What do your workers see of these files?"""
+
+    paths: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """By worker, for each path its size and the CRC of its ends, or why not; None: it has not answered."""
+
+    found: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """To a worker: look at these files, in these roots."""
+
+    number: int
+    paths: list[Any]
+    roots: list[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """I see this of them: size and CRC of the ends, or why not."""
+
+    number: int
+    found: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End in good order: begin no epoch, finish those that run, but be gone after so many seconds."""
 
@@ -502,6 +537,10 @@ Message: TypeAlias = (
     | Freed
     | Retired
     | AskStatus
+    | AskFiles
+    | Files
+    | Sample
+    | Sampled
     | Status
     | Stop
     | Stopping

@@ -16,7 +16,7 @@ from typing import Self
 from .errors import ServiceError
 from .sockets import base_folder, check_length, private_base
 
-__all__ = ["Hold", "daemon_folder", "living", "make_daemon_folder", "state_folder"]
+__all__ = ["Hold", "daemon_folder", "living", "make_daemon_folder", "named_state_folder", "state_folder"]
 
 #: Whoever only looks whether a directory is held takes the lock for a moment; wait that out, in seconds.
 _GLANCE_S = 0.5
@@ -42,6 +42,12 @@ def make_daemon_folder(base: Path | None = None) -> Path:
     return folder
 
 
+def named_state_folder(named: Path | None = None) -> Path:
+    """The same as `state_folder`, whether it is there or not."""
+    home = Path(os.environ.get("XDG_STATE_HOME") or "")
+    return named or (home if home.is_absolute() else Path.home() / ".local" / "state") / "headrace"
+
+
 def state_folder(named: Path | None = None) -> Path:
     """Where a server keeps what survives it, made where it is not there yet. Mode 0700.
 
@@ -50,8 +56,7 @@ def state_folder(named: Path | None = None) -> Path:
     Raises:
         ServiceError: it cannot be made.
     """
-    home = Path(os.environ.get("XDG_STATE_HOME") or "")
-    folder = named or (home if home.is_absolute() else Path.home() / ".local" / "state") / "headrace"
+    folder = named_state_folder(named)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -16,13 +16,14 @@ import numpy as np
 import zmq
 
 from ..pipeline.blobs import Blobs
+from ..pipeline.ends import look_at
 from ..pipeline.errors import FileError, MalformedMessage, from_data
 from ..pipeline.execution import execute
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.graph import decode_whole
 from ..pipeline.keys import read_client_key
 from ..pipeline.lifeline import die_with_parent, watch
-from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Program, Refused
+from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Program, Refused, Sample, Sampled
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
 from ..pipeline.roots import Roots
@@ -129,6 +130,8 @@ class WorkerService:
         if isinstance(message, Refused):
             print(f"headrace {self.config.name}: refused: {from_data(message.error)}", file=sys.stderr)
             self.stopping = True
+        if isinstance(message, Sample):
+            self._send(sampled(message))
         heard, content, answers = self.memory.received(message, buffers)
         for answer in answers:
             self._send(answer)
@@ -211,6 +214,21 @@ def refused(work: Work, error: FileError) -> Iterator[Piece]:
     """A file that is not to be read: one failure that covers all of it."""
     yield Piece(work.start, BEHIND, error=error)
     yield Piece(BEHIND, BEHIND, last=True)
+
+
+def sampled(message: Sample) -> Sampled:
+    """What this worker sees of some files."""
+    roots = Roots.from_data(message.roots)
+
+    def look(path: Any) -> list[int] | str:
+        try:
+            roots.check(str(path))
+        except FileError as error:
+            return error.reason
+        found = look_at(str(path))
+        return found if isinstance(found, str) else list(found)
+
+    return Sampled(message.number, [look(each) for each in message.paths])
 
 
 def versions() -> dict[str, str]:

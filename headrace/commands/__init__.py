@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .demo import demo
+from .doctor import doctor
 from .keys import keys
 from .run import run
 from .serve import serve
@@ -21,5 +22,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, worker, run, status, stop, keys, demo, version):
+for command in (serve, worker, run, status, stop, doctor, keys, demo, version):
     app.command()(command)

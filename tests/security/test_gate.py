@@ -274,6 +274,7 @@ def test_every_message_is_either_for_peers_to_say_or_for_the_server() -> None:
     of_servers = {
         "Welcome", "Refused", "Stale", "Registered", "Opened", "Deliver", "Ended", "Waiting", "Lease", "Program",
         "Credit", "Revoke", "Lacking", "Stored", "Part", "Status", "Stopping", "Inspect", "Kill", "Token",
+        "Files", "Sample",
     }  # fmt: skip
     of_shared_memory = {"Shares", "Sharing", "Freed", "Retired"}
     assert set(MAY) - of_shared_memory == set(MESSAGES) - of_shared_memory - of_servers

@@ -58,6 +58,8 @@ def look_at(path: str) -> Ends | str:
         return ends_of(path)
     except OSError as error:
         return error.strerror or type(error).__name__
+    except ValueError as error:  # a path with a zero byte
+        return str(error)
 
 
 def candidates(path: str, then: str, now: str) -> list[str]:

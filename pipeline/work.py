@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .blocks import Block
 from .columns import Allocate
-from .errors import HeadraceError, ResourceExhaustedError
+from .errors import HeadraceError, MalformedMessage, ResourceExhaustedError
 from .limits import Limits, limits
 from .lineage import Identities
 from .views import View, positions_of, rows_of
@@ -100,13 +100,65 @@ class Work:
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Work:
-        """Back from `to_data`."""
-        segment, origin, start, stop, path, only, poison, paths, view, turns, ruled = data
-        positions = None if only is None else tuple(only)
-        named = tuple((origin, path) for origin, path in paths)
-        poisoned, stages = tuple(Poison(*each) for each in poison), tuple(map(tuple, view))
-        failing = tuple((first, end) for first, end in ruled)
-        return cls(tuple(segment), origin, start, stop, path, positions, poisoned, named, stages, turns, failing)
+        """Back from `to_data`.
+
+        Raises:
+            MalformedMessage: what is no work.
+        """
+        try:
+            return cls._from_data(*data)
+        except (TypeError, ValueError) as error:
+            raise MalformedMessage(f"work that is none: {error}") from error
+
+    @classmethod
+    def _from_data(
+        cls,
+        segment: Any,
+        origin: Any,
+        start: Any,
+        stop: Any,
+        path: Any,
+        only: Any,
+        poison: Any,
+        paths: Any,
+        view: Any,
+        turns: Any,
+        ruled: Any,
+    ) -> Work:
+        positions = None if only is None else _places(only)
+        ends = _places([start, BEHIND if stop is None else stop])
+        named = tuple((_whole(origin), _text(path)) for origin, path in paths)
+        poisoned = tuple(Poison(_place(position), _place(strikes), _text(cause)) for position, strikes, cause in poison)
+        stages = tuple(tuple(map(_whole, stage)) for stage in view)
+        if any(len(each) not in (2, 3) for each in stages) or type(turns) is not bool or ends[0] > ends[1]:
+            raise ValueError("its fields are none")
+        failing = tuple((_place(first), _place(end)) for first, end in ruled)
+        place = (_places(segment), _whole(origin), start, stop, _text(path), positions)
+        return cls(*place, poisoned, named, stages, turns, failing)
+
+
+def _whole(value: Any) -> int:
+    """A hash, or another number of up to 64 bits."""
+    if type(value) is not int or not 0 <= value < 1 << 64:
+        raise ValueError(f"{value!r:.30} where a number belongs")
+    return value
+
+
+def _place(value: Any) -> int:
+    """A position."""
+    if _whole(value) > BEHIND:
+        raise ValueError(f"{value} where a position belongs")
+    return int(value)
+
+
+def _places(values: Any) -> tuple[int, ...]:
+    return tuple(map(_place, values))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.30} where a text belongs")
+    return value
 
 
 @dataclass(slots=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import from_data, to_data
+from ..errors import MalformedMessage, from_data, to_data
 from ..store import Handles
 from .protocol import NOTHING, Failed, Find, Keep, Operator, Pulled, Signal, State, Unary
 
@@ -128,6 +128,8 @@ class InterleaveOperator(Unary):
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.turn, self.given, self.exhausted = state["turn"], state["given"], state["exhausted"]
+        if self.turn >= self.cycle or self.given >= self.block or any(turn >= self.cycle for turn, _ in state["slots"]):
+            raise MalformedMessage(f"an interleave of {self.cycle} whose turn is {self.turn}, {self.given} into it")
         self.failed = None if state["failed"] is None else Failed(from_data(state["failed"]))
         self.slots = {turn: self._restored(each, find) for turn, each in state["slots"]}
         self.ahead.extend(

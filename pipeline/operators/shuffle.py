@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..draws import Draws
-from ..errors import ResourceExhaustedError
+from ..errors import MalformedMessage, ResourceExhaustedError
 from ..kernels.shuffle import draw
 from ..store import Handles
 from .protocol import NOTHING, Failed, Find, Keep, Pulled, Signal, State, Unary
@@ -136,6 +136,8 @@ class ShuffleOperator(Unary):
         self.drawn, self.taken, self.ended = state["drawn"], state["taken"], state["ended"]
         self.arrivals = Draws.from_data(self.draws.to_data()).slots()
         held = find(state["held"])
+        if len(held) != len(self.arrivals):  # kernels trust that the window holds what was drawn into it
+            raise MalformedMessage(f"a shuffle that holds {len(held)} elements, and not {len(self.arrivals)}")
         self.filled = len(held)
         self.window = held[np.argsort(np.argsort(self.arrivals))]
         self.checked = state["checked"]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ..errors import HeadraceError, from_data, to_data
+from ..errors import HeadraceError, MalformedMessage, from_data, to_data
 from ..store import Handles, Store
 from ..structure import Structure
 from ..work import too_large
@@ -125,6 +125,8 @@ class ZipOperator(Operator):
         if state["ended"]:
             self.close()
             return
+        if {len(state[each]) for each in ("sources", "waiting", "stops")} != {len(self.sources)}:
+            raise MalformedMessage(f"a zip of {len(self.sources)} inputs whose state is of others")
         for source, each in zip(self.sources, state["sources"], strict=True):
             source.restore(each, find)
         self.waiting = [find(each) for each in state["waiting"]]

@@ -177,7 +177,7 @@ def flaky(folder: Path) -> Callable[[Any], Any]:
 
 
 @pytest.fixture
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """Not started yet; ended afterwards."""
     made = Daemon(tmp_path_factory.mktemp("d"))
     yield made
@@ -186,26 +186,26 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_what_failed_once_stays_skipped_though_server_and_workers_are_killed(
-    daemon: Daemon, tmp_path: Path, processes: Processes, eventually: Eventually, shuffled: bool
+    killable: Daemon, tmp_path: Path, processes: Processes, eventually: Eventually, shuffled: bool
 ) -> None:
     markers, told = tmp_path / "markers", tmp_path / "skipped.jsonl"
     markers.mkdir()
     records = hr.TFRecordDataset([numbered(tmp_path / "a.tfrecord", 1000)]).map(int).map(flaky(markers))
     dataset = with_policy((records.shuffle(100, seed=1) if shuffled else records).batch(8), told)
-    daemon.start()
+    killable.start()
     got: list[Any] = []
-    with hr.connect(daemon.address) as service:
+    with hr.connect(killable.address) as service:
         iterator = service.iterate(dataset)
         for batch in iterator:
             got.append(batch)
             if len(got) == 25:
-                os.kill(processes(daemon.folder, "worker")[0], signal.SIGKILL)
+                os.kill(processes(killable.folder, "worker")[0], signal.SIGKILL)
             if len(got) == 60:
-                daemon.kill()
-                eventually(lambda: not processes(daemon.folder))
-                daemon.start()
+                killable.kill()
+                eventually(lambda: not processes(killable.folder))
+                killable.start()
         ledger = iterator.summary().ledger
-    assert daemon.lives == 2
+    assert killable.lives == 2
     skipped = [each["record"] // 24 for each in lines(told)]
     delivered = np.concatenate(got).tolist()
     assert len(skipped) == len(set(skipped)) == ledger["skipped"] > 50
@@ -235,17 +235,17 @@ def test_a_record_that_costs_three_workers_is_skipped_as_any_other(tmp_path: Pat
 # Ledgers.
 
 
-def test_the_ledger_of_an_epoch_that_ended_outlives_the_server(daemon: Daemon) -> None:
-    daemon.start()
-    with hr.connect(daemon.address) as service:
+def test_the_ledger_of_an_epoch_that_ended_outlives_the_server(killable: Daemon) -> None:
+    killable.start()
+    with hr.connect(killable.address) as service:
         iterator = service.iterate(with_policy(failing().filter(lambda x: bool(x % 2)).batch(4)))
         list(iterator)
         ledger = iterator.summary().ledger
         next(iter(iterator))
-        daemon.kill()
-        daemon.start()
+        killable.kill()
+        killable.start()
         next(iterator)
-        (job,) = ask_at(daemon.address)["jobs"]
+        (job,) = ask_at(killable.address)["jobs"]
     assert job["ended_epochs"] == {"0": ledger}
     assert (ledger["filtered"], ledger["skipped"], ledger["delivered"]) == (24, 12, 6)
     assert job["epoch"] == 1

@@ -41,7 +41,9 @@ class Marks:
         self.due = False
         self.taken.append((self.feed.given, self.feed.snapshot(self._keep)))
 
-    def _keep(self, handles: Handles, draws: Draws | None = None, numbers: Handles | None = None) -> Kept:
+    def _keep(self, handles: Any, draws: Draws | None = None, numbers: Handles | None = None) -> Kept:
+        if isinstance(handles, Kept):
+            return handles  # an earlier mark of a stream before
         return Kept(self.feed.store.lineage(handles), draws, numbers)
 
     def state(self, number: int, within: int, told: int, keep: Keep) -> State | None:

@@ -68,7 +68,7 @@ class Plan:
             case Hopped(path, inputs, index=index):
                 level = 1 + self._level(inputs, found)
                 segment = self._segment(path)
-                if segment.flat is (index is None) or (index is None and segment.leaf is not None):
+                if segment.flat is (index is None) or not (segment.flat or (segment.leaf is None and segment.steps)):
                     raise MalformedMessage(f"what is held was not handed along to {list(path)}")
             case Folded(part=part, padded=padded):
                 level = self._level(part, found)
@@ -82,16 +82,20 @@ class Plan:
         return level
 
     def _segment(self, path: Path) -> Segment:
-        try:
-            return segment_of(self.graph, path)
-        except (IndexError, ValueError, TypeError, AttributeError) as error:
-            raise MalformedMessage(f"what is held comes from {list(path)}, where this graph has nothing") from error
+        self._node(path)
+        return segment_of(self.graph, path)
 
-    def _padding(self, path: Path) -> PaddedBatch:
+    def _node(self, path: Path) -> Node:
         try:
             node = node_at(self.graph, path)
         except (IndexError, ValueError, TypeError, AttributeError) as error:
-            raise MalformedMessage(f"what is held was padded at {list(path)}, where this graph has nothing") from error
+            raise MalformedMessage(f"what is held comes from {list(path)}, where this graph has nothing") from error
+        if node.height != path[-1]:
+            raise MalformedMessage(f"what is held comes from {list(path)}, where this graph has nothing")
+        return node
+
+    def _padding(self, path: Path) -> PaddedBatch:
+        node = self._node(path)
         if not isinstance(node, PaddedBatch):
             raise MalformedMessage(f"what is held was padded at {list(path)}, where nothing is")
         return node

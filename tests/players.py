@@ -69,9 +69,7 @@ class Player:
 
     def _lanes(self, feed: Feed) -> LaneStream:
         share = feed.share if isinstance(feed, OnceFeed) else 1
-        stream = LaneStream(
-            feed, self.store, 0, self.splits, self.look_ahead, self._closed, lambda lane: None, share
-        )
+        stream = LaneStream(feed, self.store, 0, self.splits, self.look_ahead, self._closed, lambda lane: None, share)
         self.lanes.append(stream)
         return stream
 
@@ -124,14 +122,15 @@ class Player:
     def restore(self, state: Any) -> None:
         """Stand where that was taken."""
         self.lanes.clear()
-        recovered = Recovered(state["held"], self.graph, self.store, self._again)
+        recovered = Recovered(state["held"], self.graph, self.store, self.again)
         while recovered.pull(self.most) is Signal.PENDING:
             self.work()
         assert recovered.complete, "all that was held came again"
         self.operator = build(self.graph, self.settings)
         self.operator.restore(state["operator"], recovered.find)
 
-    def _again(self, path: Any, feed: Feed) -> Operator:
+    def again(self, path: Any, feed: Feed) -> Operator:
+        """A stream of what is computed again."""
         if self.shared:
             return self._lanes(feed)
         return Stream(segment_of(self.graph, path), feed, self.settings)
@@ -143,5 +142,5 @@ def played(dataset: Dataset, shared: bool = False, seed: int = 0, **more: Any) -
 
 
 LOCAL, SHARED = False, True
-#: From how a pipeline was run to how it goes on.
-MODES = [(LOCAL, LOCAL), (LOCAL, SHARED), (SHARED, LOCAL), (SHARED, SHARED)]
+#: How a pipeline was run, and how it goes on.
+MODES = [(LOCAL, SHARED), (SHARED, SHARED)]

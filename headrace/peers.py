@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import zmq
@@ -17,7 +18,7 @@ from .pipeline.frames import from_frames, to_frames
 from .pipeline.keys import AUTHORIZED, read_server_key
 from .pipeline.messages import Message, Refused
 from .pipeline.sharing import ServerMemory
-from .pipeline.sockets import address_in, bind, open_socket, send
+from .pipeline.sockets import address_in, bind, name_of, open_socket, send
 from .porch import Porch, allow_descriptors
 from .users import peer_name
 
@@ -29,6 +30,8 @@ TURN = 256
 LAST_MS = 200
 #: Peers remembered.
 MOST = 4096
+#: Another process can have the name of one that has been silent for so long: its connection has ended.
+SILENT_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Peers:
     doors: Sequence[Door]
     memory: ServerMemory
     known: dict[str, tuple[zmq.Socket[bytes], bytes]] = field(default_factory=dict)
+    heard: dict[str, float] = field(default_factory=dict)  #: When each of these spoke last.
 
     def hear(self, door: Door) -> Iterator[Heard]:
         """Whatever has come, but not so much that time stands still. What nobody may say is refused here."""
@@ -94,11 +98,13 @@ class Peers:
             door.porch.entered(frames[-1])
         user: User | None = None
         if door.gate is not None and (user := door.gate.user_of(frames[-1])) is None:
-            self._turn_out(door, identity)
+            _turn_out(door, identity, "this key is no longer in the server's authorized_keys")
             return None
-        name = identity.decode("utf-8", "replace")
+        name = name_of(identity)
         peer = peer_name(None if user is None else user.name, name)
-        self._remember(peer, door.socket, identity)
+        if not self._remember(peer, door.socket, identity):
+            _turn_out(door, identity, f"another process is connected as {name}")
+            return None
         try:
             message, came = from_frames([frame.buffer for frame in frames[1:]])
             if door.gate is not None and user is not None and (why := door.gate.allowed(user, message)) is not None:
@@ -111,22 +117,23 @@ class Peers:
             self.send(peer, answer)
         return None if heard is None else Heard(peer, heard, buffers, user is None or "admin" in user.roles)
 
-    def _turn_out(self, door: Door, identity: bytes) -> None:
-        """Tell a peer that its key was taken from the list while it was connected."""
-        error = ServiceError("refused: this key is no longer in the server's authorized_keys")
-        with suppress(zmq.ZMQError):  # it may be gone as well
-            send(door.socket, to_frames(Refused(to_data(error))), to=identity)
-
     def say_news(self) -> None:
         """Tell peers on this host which of their memory is no longer used."""
         for peer, message in self.memory.news():
             self.send(peer, message)
 
-    def _remember(self, peer: str, socket: zmq.Socket[bytes], identity: bytes) -> None:
-        self.known.pop(peer, None)
-        self.known[peer] = socket, identity
+    def _remember(self, peer: str, socket: zmq.Socket[bytes], identity: bytes) -> bool:
+        """Whether it is who bears this name."""
+        now = monotonic()
+        before = self.known.pop(peer, None)
+        if before is not None and before[1] != identity and now - self.heard[peer] < SILENT_S:
+            self.known[peer] = before
+            return False
+        self.known[peer], self.heard[peer] = (socket, identity), now
         if len(self.known) > MOST:
-            del self.known[next(iter(self.known))]  # who has been silent for longest
+            silent = next(iter(self.known))  # for longest
+            del self.known[silent], self.heard[silent]
+        return True
 
     def send(self, peer: str, message: Message, buffers: Sequence[Any] = ()) -> bool:
         """Send, or say that the peer is gone or does not read."""
@@ -143,6 +150,12 @@ class Peers:
             self.memory.forget(peer)
             return False
         return True
+
+
+def _turn_out(door: Door, identity: bytes, why: str) -> None:
+    """Tell a peer that it is not heard any more."""
+    with suppress(zmq.ZMQError):  # it may be gone as well
+        send(door.socket, to_frames(Refused(to_data(ServiceError(f"refused: {why}")))), to=identity)
 
 
 def open_doors(

@@ -25,6 +25,7 @@ __all__ = [
     "check_length",
     "connect",
     "make_run_directory",
+    "name_of",
     "open_socket",
     "own",
     "private_base",
@@ -33,6 +34,8 @@ __all__ = [
 
 #: Of a socket's path our own folders and its name take about so many bytes.
 ROOM = 50
+#: Stands between a socket's name and what nobody else knows.
+_BETWEEN = "~"
 #: What every socket is set to; the high-water marks are off because they drop: flow is bounded by credit.
 OPTIONS = {
     zmq.LINGER: 0,
@@ -58,6 +61,8 @@ def open_socket(
     """A socket that fails loudly, forgets at once when closed, and notices a peer that has stopped.
 
     With a lock it talks by CURVE alone. By its `identity` the server knows a peer; without one, it has a random one.
+    A ROUTER gives a name to whoever connects under it last: the connection that had it may be dead, with nobody told
+    yet, and libzmq would never hear the new one. So that no other peer can take a name, a secret is part of it.
     """
     socket = context.socket(kind)
     for option, value in OPTIONS.items():
@@ -65,11 +70,22 @@ def open_socket(
     socket.setsockopt(zmq.MAXMSGSIZE, limits().frame_bytes)
     if kind == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     else:
-        socket.setsockopt(zmq.IDENTITY, (identity or f"peer-{os.urandom(8).hex()}").encode())
+        name = identity or f"peer-{os.urandom(8).hex()}"
+        socket.setsockopt(zmq.IDENTITY, f"{name}{_BETWEEN}{os.urandom(8).hex()}".encode())
     if lock is not None:
         lock.apply(socket)
     return socket
+
+
+def name_of(identity: bytes) -> str:
+    """What a socket is called, without its secret.
+
+    >>> name_of(b"worker-1~0123456789abcdef")
+    'worker-1'
+    """
+    return identity.decode("utf-8", "replace").partition(_BETWEEN)[0]
 
 
 def bind(socket: zmq.Socket[bytes], address: str, *, insecure: bool = False) -> str:

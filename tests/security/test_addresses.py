@@ -11,7 +11,7 @@ import zmq
 from headrace.pipeline.addresses import Address, addresses_of, parse_address
 from headrace.pipeline.errors import InvalidArgumentError, ServiceError
 from headrace.pipeline.keys import read_server_key
-from headrace.pipeline.sockets import bind, connect
+from headrace.pipeline.sockets import bind, connect, name_of
 
 from .conftest import SocketOf
 
@@ -144,7 +144,10 @@ def test_ipv6(socket_of: SocketOf) -> None:
 def test_who_gives_no_name_has_a_random_one(socket_of: SocketOf) -> None:
     names = {socket_of(zmq.DEALER).getsockopt(zmq.IDENTITY) for _ in range(20)}
     assert len(names) == 20
-    assert socket_of(zmq.DEALER, "worker-1").getsockopt(zmq.IDENTITY) == b"worker-1"
+    ours = socket_of(zmq.DEALER, "worker-1").getsockopt(zmq.IDENTITY)
+    assert isinstance(ours, bytes)
+    assert name_of(ours) == "worker-1"
+    assert len(ours) == len("worker-1~") + 16, "nobody else can connect under this name"
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class Player:
             if got is Signal.END:
                 break
             if got is Signal.PENDING:
-                self.work()
+                assert self.work(), "what is waited for is being computed"
             elif isinstance(got, Failed):
                 out.append(str(got.error))
             elif isinstance(got, np.ndarray):
@@ -100,15 +100,18 @@ class Player:
             self.store.release(alike)
             got, who = got[len(alike) :], who[len(alike) :]
 
-    def work(self) -> None:
-        """Some lane gets a piece, as if from a worker."""
+    def work(self) -> bool:
+        """Some lane gets a piece, as if from a worker; whether any could."""
         for stream in list(self.lanes):
             stream.extend()
         open_ones = [(stream, lane) for stream in self.lanes for lane in stream.open_lanes()]
+        if not open_ones:
+            return False
         stream, lane = open_ones[int(self.random.integers(len(open_ones)))]
         piece = next(self.pieces.setdefault(lane.split, self._computed(lane)))
         assert stream.arrive(lane, piece)
         self.computed += 0 if piece.block is None else piece.block.rows
+        return True
 
     def _computed(self, lane: Lane) -> Iterator[Piece]:
         work, payload = lane.work, payload_of(self.store, lane.arrivals.job.inputs)

@@ -129,5 +129,5 @@ class Process:
         self.process.terminate()
         if self._status(STOP_S) is None:
             self.process.kill()
-            self.process.wait()
+            self._status(STOP_S)  # one that hangs in the kernel, as where a disk is away, is left behind
         shutil.rmtree(self.folder, ignore_errors=True)

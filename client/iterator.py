@@ -22,7 +22,7 @@ from ..pipeline.errors import (
 from ..pipeline.fingerprint import fingerprint
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.local import delivered
-from ..pipeline.messages import Hello, Message, Register
+from ..pipeline.messages import NO_WORKER, Hello, Message, Register
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import block_from
 from ..pipeline.sharing import PeerMemory
@@ -36,6 +36,8 @@ __all__ = ["ServiceIterator"]
 
 #: After so long without an element, say why.
 PATIENCE_S = 20.0
+#: Where nothing comes before somebody does something, sooner.
+SOON_S = 3.0
 POLL_MS = 100
 #: For the server to hear that we are done with a job.
 CLOSE_S = 1.0
@@ -233,7 +235,8 @@ class ServiceIterator(Iterator[Element]):
             now = time.monotonic()
             self._say(self._session.handle(Tick(now)))
             self._check(now - max(began, self._session.heard_at), call)
-            if now - said > PATIENCE_S:
+            helpless = said == began and self._session.waiting.startswith(NO_WORKER)
+            if now - said > (SOON_S if helpless else PATIENCE_S):
                 said = now
                 print(f"headrace: waiting for {now - began:.0f} s: {self._why(now)}", file=sys.stderr)
             self._socket.poll(POLL_MS)

@@ -162,7 +162,7 @@ class Service:
         for iterator in list(self._iterators):
             iterator.close(max(0.0, until - monotonic()))
         self._server.stop()
-        self._context.term()
+        self._context.destroy(linger=100)  # a socket that was forgotten would hold `term` up for ever
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from ..pipeline.messages import Bye, Heartbeat, Lease, Message, Pieces, Revoke
+from ..pipeline.messages import NO_WORKER, Bye, Heartbeat, Lease, Message, Pieces, Revoke
 from ..pipeline.orders import Granted, Release, Want, Withdrawn
 from ..pipeline.work import Payload, Poison
 from .strikes import CAUSE, MOST, Cleared, Fact, Forgiven, Strikes, element_at
@@ -365,7 +365,7 @@ class Coordinator:
     def why_waiting(self) -> str | None:
         """In words, why nothing may be coming; None where workers are at work."""
         if not self.workers:
-            return "there is no worker: none has connected yet, or all have died"
+            return f"{NO_WORKER}: none has connected yet, or all have died. Start some with `headrace worker`"
         if not self._alive():
             longest = max(self.now - each.heard for each in self.workers.values())
             return f"no worker has said anything for {longest:.0f} s: a function may be stuck"

@@ -9,9 +9,9 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -53,10 +53,10 @@ from .pipeline.graph import decode_outline
 from .pipeline.kernels.compile import marker
 from .pipeline.keys import ROLES
 from .pipeline.messages import Message, Status
-from .pipeline.orders import Scanned
 from .pipeline.sharing import ServerMemory
 from .pipeline.sockets import own
 from .quarantines import Quarantines
+from .scanner import Scanner
 from .scanning import look
 from .server import Server
 from .status import status_of
@@ -120,8 +120,7 @@ class Daemon:
     shown: float = 0.0
     poller: zmq.Poller = field(default_factory=zmq.Poller)
     polled: set[int] = field(default_factory=set)  #: Descriptors of what workers print.
-    scanner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "scan"))
-    scans: list[Future[Scanned]] = field(default_factory=list)
+    scanner: Scanner = field(init=False)
     started: float = field(default_factory=monotonic)
     ticked: float = 0.0
     until: float | None = None  #: When to end, whoever still is in an epoch.
@@ -132,6 +131,7 @@ class Daemon:
 
     def __post_init__(self) -> None:
         self.quarantines = Quarantines(self.config.state)
+        self.scanner = Scanner(partial(look, every=self.config.split_bytes))
         lifeline = [self.config.lifeline] if self.config.lifeline is not None else []
         for each in (*(socket for door in self.peers.doors for socket in door.sockets), *lifeline):
             self.poller.register(each, zmq.POLLIN)
@@ -189,9 +189,8 @@ class Daemon:
                 self._do(Said(worker, text))
         if self.launcher.trouble != self.server.trouble:
             self._do(Trouble(self.launcher.trouble))
-        for scan in [each for each in self.scans if each.done()]:
-            self.scans.remove(scan)
-            self._do(scan.result())
+        for scanned in self.scanner.done():
+            self._do(scanned)
         now = monotonic()
         if now - self.ticked >= self.config.tick_s:
             self.ticked = now
@@ -226,8 +225,7 @@ class Daemon:
                         self.journal.commit()
                     self._send(peer, message, buffers)
                 case Look(scan):
-                    roots = self.server.roots_in(scan.job)
-                    self.scans.append(self.scanner.submit(look, scan, self.config.split_bytes, roots))
+                    self.scanner.ask(scan, self.server.roots_in(scan.job))
                 case End(peer, reason):
                     show(f"headrace: {peer} is ended: {reason}")
                     self.launcher.kill(peer)
@@ -400,7 +398,7 @@ def run(config: DaemonConfig) -> None:
         daemon.launcher.stop()
         for said in daemon.launcher.printed():
             print_named(*said)
-        daemon.scanner.shutdown(wait=False, cancel_futures=True)
+        daemon.scanner.close()
         for door in doors:
             door.close()
         context.term()

@@ -7,8 +7,10 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from .log import LONG
 from .pipeline.errors import ServiceError
@@ -18,6 +20,10 @@ __all__ = ["Started", "start"]
 
 #: How much of the log is shown when a server does not start.
 LAST_LINES = 12
+#: For a server to get ready: the first start on a machine compiles kernels.
+READY_S = 300.0
+#: For one that does not to end, by itself or when it is told to.
+LAST_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Started:
     log: Path
 
 
-def start(arguments: list[str], folder: Path, say: Callable[[str], None]) -> Started:
+def start(arguments: list[str], folder: Path, say: Callable[[str], None], within_s: float = READY_S) -> Started:
     """Run `headrace serve` with these arguments in the background, and wait until clients can come.
 
     Args:
@@ -37,7 +43,8 @@ def start(arguments: list[str], folder: Path, say: Callable[[str], None]) -> Sta
         say: is told the last line of the log, whenever there is another.
 
     Raises:
-        ServiceError: one runs there already, or the server ended instead of getting ready; with the end of its log.
+        ServiceError: one runs there already, or the server ended or hung instead of getting ready; with the end of
+            its log.
     """
     if (pid := living(folder)) is not None:
         raise ServiceError(f"a server is running in {folder} already, pid {pid}: `headrace stop` ends it")
@@ -62,23 +69,39 @@ def start(arguments: list[str], folder: Path, say: Callable[[str], None]) -> Sta
         os.close(told)
         os.close(output)
     try:
-        address = _await(ready, log, began, say)
+        address = _await(ready, log, began, say, monotonic() + within_s)
     except BaseException:  # also Ctrl-C
         process.terminate()
-        process.wait()
+        _end_process(process)
         raise
     finally:
         os.close(ready)
     if not address:
-        status = process.wait()
-        raise ServiceError(f"the server did not start: it ended with status {status}\n{_end(log, began)}({log})")
+        if address is None:
+            process.terminate()
+        status = _end_process(process)
+        how = f"it was not ready within {within_s:g} s" if address is None else f"it ended with status {status}"
+        raise ServiceError(f"the server did not start: {how}\n{_end(log, began)}({log})")
     process.returncode = 0  # it outlives us, and that is no mistake that Python should warn of
     return Started(process.pid, address, log)
 
 
-def _await(ready: int, log: Path, began: int, say: Callable[[str], None]) -> str:
-    """The address, once it can be reached; nothing when the server ended instead."""
+def _end_process(process: subprocess.Popen[bytes]) -> int | None:
+    """See that it has ended; its status. None where it hangs in the kernel, as where a disk is away."""
+    try:
+        return process.wait(LAST_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(LAST_S)
+    return None
+
+
+def _await(ready: int, log: Path, began: int, say: Callable[[str], None], until: float) -> str | None:
+    """The address, once it can be reached; an empty text when the server ended instead, None when time is up."""
     while not select.select([ready], [], [], 0.2)[0]:
+        if monotonic() > until:
+            return None
         if lines := _lines(log, began):
             say(lines[-1])
     return os.read(ready, 4096).decode().strip()

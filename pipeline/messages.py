@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 __all__ = [
     "MESSAGES",
+    "NO_WORKER",
     "VERSION",
     "AskFiles",
     "AskStatus",
@@ -62,6 +63,9 @@ __all__ = [
 ]
 
 VERSION = 3
+
+#: Begins the reason of a wait that no worker can end, since there is none.
+NO_WORKER = "there is no worker"
 
 #: Client generation, server incarnation, job, epoch, consumer: what a conversation about batches belongs to.
 Session: TypeAlias = "tuple[int, int, int, int, int]"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -28,6 +28,8 @@ _SOON_S = 5.0
 _EARLY = 3
 #: unless there was none for so long.
 _FORGOTTEN_S = 60.0
+#: For a process to be gone that was killed.
+KILLED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,8 @@ class Launcher:
                 child.process.wait(max(0.0, until - monotonic()))
             except subprocess.TimeoutExpired:
                 child.process.kill()
-                child.process.wait()
+                with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel, as where a disk is away
+                    child.process.wait(KILLED_S)
             self._forget(name)
 
     @property

@@ -396,7 +396,9 @@ def test_strikes_are_cleared_when_their_epoch_or_job_is_over(coordinator: Coordi
 
 
 def test_who_waits_is_told_that_there_is_no_worker_or_none_that_speaks(coordinator: Coordinator) -> None:
-    assert coordinator.why_waiting() == "there is no worker: none has connected yet, or all have died"
+    assert coordinator.why_waiting() == (
+        "there is no worker: none has connected yet, or all have died. Start some with `headrace worker`"
+    )
     coordinator.handle(Joined("a"))
     assert coordinator.why_waiting() is None
     for now in (4.0, 8.0, 12.0):

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import headrace as hr
 from headrace.pipeline.errors import ServiceError
 
+from ..daemons import Daemon as Served
 from .serving import Daemon
 
 linux = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limit of another process is set")
@@ -69,3 +71,25 @@ def test_a_second_ctrl_c_ends_a_run_at_once_without_a_traceback(tmp_path: Path) 
     rest, _ = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "Traceback" not in rest
+
+
+def test_where_there_is_no_worker_the_trainer_says_so_and_goes_on_when_one_comes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    got: list[int] = []
+    with Served(("--workers=0",)) as daemon, daemon.connect() as service:
+
+        def train() -> None:
+            got.extend(int(each) for each in service.iterate(hr.Dataset.range(5).map(lambda x: x * x)))
+
+        loop = threading.Thread(target=train)
+        loop.start()
+        said = ""
+        while "there is no worker" not in said:
+            loop.join(0.1)
+            assert loop.is_alive()
+            said += capfd.readouterr().err
+        assert re.search(r"waiting for [3-9] s: there is no worker: .* Start some with `headrace worker`", said)
+        daemon.join(workers=1)
+        loop.join(60)
+    assert got == [0, 1, 4, 9, 16]

@@ -1,4 +1,4 @@
-"""The log of a detached server: set aside when it has grown long, while it is written to."""
+"""A detached server: started within a time, and its log set aside when it has grown long, while it is written to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from headrace.detached import start
+from headrace.pipeline.errors import ServiceError
+from headrace.pipeline.running import living, make_daemon_folder
 
 WRITER = """
 import os, sys
@@ -58,3 +62,12 @@ def test_a_folder_that_cannot_be_written_ends_no_server(tmp_path: Path) -> None:
         assert written(path) == 0
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_server_that_does_not_get_ready_in_time_is_ended(tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("d")
+    folder = make_daemon_folder(place)
+    arguments = [f"--run-dir={place}", f"--state-dir={place}/state", "--workers=0", "--metrics=none"]
+    with pytest.raises(ServiceError, match=r"the server did not start: it was not ready within 0\.01 s"):
+        start(arguments, folder, lambda line: None, within_s=0.01)
+    assert living(folder) is None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from ..pipeline.flat import INSIDE
+from ..pipeline.flat import GRAIN, INSIDE
 from ..pipeline.orders import Want
 from ..pipeline.work import BEHIND
 
@@ -121,7 +121,7 @@ def _executes(want: Want, position: int) -> bool:
     """Whether a split has an element at a position that is still to be executed."""
     work = want.work
     if position >= 0 and position & INSIDE:
-        return True  # on the way to those that are wanted, however few they are
+        return position // GRAIN >= work.start // GRAIN  # on the way to those that are wanted, however few they are
     stop = BEHIND if work.stop is None else work.stop
     return work.start <= position < stop and (work.only is None or position in work.only)
 

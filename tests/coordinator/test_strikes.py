@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from headrace.coordinator.machine import Action, Coordinator, Died, Executing, Joined, Notify, Record, Send
 from headrace.coordinator.strikes import Cleared, Fact, Forgiven, Strikes, Struck
 from headrace.pipeline.blocks import BlockBuilder
+from headrace.pipeline.flat import GRAIN, INSIDE
 from headrace.pipeline.messages import Lease
 from headrace.pipeline.orders import Release, Want
 from headrace.pipeline.structure import flatten
@@ -159,3 +160,22 @@ def test_in_a_view_a_strike_is_known_by_the_row_and_not_by_its_position(coordina
     unviewed = replace(URGENT, work=replace(work, view=(), stop=20))
     assert [at for at, *_ in coordinator.strikes.within(unviewed)] == [row]
     assert [at for at, *_ in coordinator.strikes.within(replace(URGENT, work=replace(work, start=5)))] == []
+
+
+@pytest.mark.parametrize(("work", "position"), [(Work((1,), 5, 2, 3), 1), (Work((2,), 0, GRAIN, 3 * GRAIN), GRAIN + 7)])
+def test_what_is_on_the_way_to_the_few_that_are_wanted_may_be_poison(
+    coordinator: Coordinator, work: Work, position: int
+) -> None:
+    """A generator is run from its start, and a dataset inside an element too, where buffers are filled again."""
+    want = handed(7, (9, 4), (9, 5), (9, 6)) if not work.origin else URGENT
+    want = replace(want, work=replace(work, only=(work.stop - 1,) if work.stop else ()))
+    facts: list[Fact] = []
+    for worker in "abc":
+        coordinator.handle(want)
+        coordinator.handle(Joined(worker))
+        facts += dies_on(coordinator, worker, position | INSIDE, want)
+    later = next_life(coordinator, facts)
+    later.handle(want)
+    assert poison_of(later.handle(Joined("d"))) == [(position | INSIDE, 3)]
+    passed = replace(want, work=replace(want.work, start=2 * GRAIN))
+    assert list(later.strikes.within(passed)) == [], "it is behind what is still to be computed"

@@ -131,5 +131,6 @@ def _show(found: list[Finding]) -> None:
         table.add_row(Text(word, style), each.topic, text)
     console = screen()
     console.print(table)
-    counts = [sum(each.level == level for each in found) for level in ("problem", "warning")]
-    console.print(f"{counts[0]} problems, {counts[1]} warnings" if any(counts) else "all is well")
+    counts = {level: sum(each.level == level for each in found) for level in ("problem", "warning")}
+    told = [f"{count} {level}{'s' * (count != 1)}" for level, count in counts.items() if count]
+    console.print(", ".join(told) or "all is well")

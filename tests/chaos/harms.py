@@ -38,6 +38,7 @@ __all__ = [
     "shorten",
     "stalled",
     "stopped",
+    "taken_over",
     "torn",
     "weathered",
     "worker_gone",
@@ -101,6 +102,20 @@ def left(place: str) -> Harm:
             replace(stage, place)
 
     return harm
+
+
+def taken_over(stage: Stage) -> None:
+    """Another trainer comes with the name of a job, while its trainer is still at it."""
+    first = stage.trainer
+    outcome = first.answer()
+    assert outcome is not None
+    stage.outcomes.append(outcome)
+    stage.trainer, stage.again = stage.new_trainer(stage.start), True
+    stage.trainer.ask()
+    assert stage.trainer.answered(60.0)
+    first.ask()
+    assert first.answer() == "FailedPreconditionError"
+    first.kill()
 
 
 def stopped(place: str, seconds: float) -> Harm:
@@ -290,14 +305,26 @@ def doubled(place: str, stop: bool = False) -> Harm:
     return harm
 
 
-def second_server(stage: Stage) -> None:
-    """Another server with the same run directory and state; it is refused."""
-    command = [sys.executable, "-m", "headrace", "serve", f"--state-dir={stage.daemon.place}/state", "--metrics=none"]
-    done = subprocess.run(
-        command, env=stage.daemon.environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 1
-    assert "is in use by the server with pid" in done.stderr
+def second_server(same: str) -> Harm:
+    """Another server with the same run directory, state or port; it is refused in words that say so."""
+
+    def harm(stage: Stage) -> None:
+        daemon = stage.daemon
+        other, in_use = f"--run-dir={stage.place}", f"is in use by the server with pid {stage.server}"
+        options, expected = {
+            "run directory": ((f"--state-dir={stage.place}",), in_use),
+            "state": ((other, f"--state-dir={daemon.place}/state"), in_use),
+            "port": (
+                (other, f"--state-dir={stage.place}", f"--listen={daemon.address}", f"--keys={daemon.keys}"),
+                f"cannot listen on {daemon.address}: Address already in use",
+            ),
+        }[same]
+        command = [sys.executable, "-m", "headrace", "serve", "--metrics=none", *options]
+        done = subprocess.run(command, env=daemon.environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 2
+        assert expected in done.stderr
+
+    return harm
 
 
 def nobody(how: signal.Signals) -> Harm:

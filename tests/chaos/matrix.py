@@ -34,6 +34,7 @@ from .harms import (
     shorten,
     stalled,
     stopped,
+    taken_over,
     torn,
     weathered,
     worker_gone,
@@ -50,6 +51,8 @@ PLACES = {
     "agent": ("an agent (`headrace worker`)", 1, 1),
     "server": ("the server", 1, 1),
     "trainer": ("the trainer", 2, 0),
+    "trainer named": ("a trainer of a job with a name", 2, 0),
+    "trainer token": ("a trainer that saves `state_dict()`", 2, 0),
     "trainer line": ("the line of trainer and server", 2, 0),
     "agent line": ("the line of agent and server", 0, 2),
     "workers line": ("the lines of an agent's workers and server", 0, 2),
@@ -59,6 +62,9 @@ PLACES = {
     "map": ("in a function of `map`", 2, 0),
     "filter": ("in a predicate of `filter`", 1, 1),
     "inside": ("in a dataset inside `flat_map`", 0, 2),
+    "same run directory": ("a server with the same run directory", 1, 1),
+    "same state": ("a server with the same state directory", 1, 1),
+    "same port": ("a server that listens at the same port", 1, 1),
     "journal cut": ("the end of the journal's log is missing", 1, 1),
     "journal noise": ("the end of the journal's log is noise", 1, 1),
     "journal zeros": ("the end of the journal's log is zeros", 1, 1),
@@ -122,6 +128,8 @@ def failing(fault: str, *pairs: tuple[str, str], happens: str, sees: str, quick:
 KILLED = "its leases are granted again, from the last element that the server has; another process takes its place"
 REVIVED = "the next server goes on from the journal; trainers and workers come back by themselves"
 NEW = "a new trainer begins a job of its own; what the old one held is given back after `--idle`"
+REJOINED = "a new trainer of the same job goes on after the last batch that was acknowledged"
+RESUMED = "a new trainer goes on from its token, with what is in the buffers computed again"
 KNOCK = "libzmq connects again within 5 s, under the same name; what was not acknowledged is said again"
 OVERDUE = "its leases go to others; its launcher ends it, and starts another"
 SILENT = "both ends notice by heartbeats within 6 s and connect again; leases that ran out are granted again"
@@ -135,6 +143,8 @@ CELLS: tuple[Cell, ...] = (
         ("agent", sent(signal.SIGKILL, "agent"), "its workers die with it; " + KILLED),
         ("server", sent(signal.SIGKILL, "server"), REVIVED),
         ("trainer", sent(signal.SIGKILL, "trainer"), NEW),
+        ("trainer named", sent(signal.SIGKILL, "trainer"), REJOINED),
+        ("trainer token", sent(signal.SIGKILL, "trainer"), RESUMED),
         quick="agent",
         strikes=3,
     ),
@@ -265,13 +275,13 @@ CELLS: tuple[Cell, ...] = (
             "the old connection has the name until heartbeats end it; " + KNOCK,
         ),
         ("workers line", forsaken("workers", "client"), "leases run out, and are granted again; " + KNOCK),
+        quick="trainer line",
     ),
     *rows(
         "Half-open: the peer is not told",
         ("trainer line", forsaken("trainer", "server"), SILENT),
         ("agent line", forsaken("agent", "server"), SILENT),
         ("workers line", forsaken("workers", "server"), SILENT),
-        quick="workers line",
     ),
     *rows(
         "Black hole: packets vanish",
@@ -320,16 +330,26 @@ CELLS: tuple[Cell, ...] = (
         ("agent", left("agent"), "its workers hand on what they have computed and leave; those of the next one join"),
         ("server", left("server"), REVIVED),
         ("trainer", left("trainer"), "a new trainer without a token begins a job of its own"),
+        ("trainer token", left("trainer"), RESUMED),
+        quick="trainer token",
     ),
     *rows(
         "Two lives of one worker",
-        ("worker", doubled("worker"), "a name that is connected is not given to another; the second waits"),
-        ("away", doubled("away"), "a name that is connected is not given to another; the second waits"),
-        ("agent", doubled("away", stop=True), "once the first is silent the second has the name; the first is stale"),
+        ("worker", doubled("worker"), "the second is refused: another process is connected by that name; it ends"),
+        ("away", doubled("away"), "the second is refused: another process is connected by that name; it ends"),
+        ("agent", doubled("away", stop=True), "the first is stopped: after 6 s the second has the name, and is heard"),
     ),
     *rows(
-        "Two servers of one state",
-        ("server", second_server, "the second is refused: the message names the first one's pid"),
+        "Two lives of one trainer",
+        ("trainer named", taken_over, "the newer one goes on after the last batch that was acknowledged"),
+        sees="`FailedPreconditionError` in the older one, which says that a newer iterator took over; the same batches",
+        strikes=2,
+    ),
+    *rows(
+        "Two lives of one server",
+        ("same run directory", second_server("run directory"), "the second is refused by the first one's pid"),
+        ("same state", second_server("state"), "the second is refused by the first one's pid"),
+        ("same port", second_server("port"), "the second is refused: the address is in use"),
         strikes=1,
     ),
     *rows(

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import Self, TypeAlias
 from ..daemons import Daemon
 from .owners import owner_of
 from .proxy import Choice, Proxy
+from .trainer import EACH, Start
 from .training import Trainer
 
 __all__ = ["LEASE_S", "Harm", "Stage", "Undo", "command_of", "pause", "state_of", "until"]
@@ -62,7 +64,9 @@ class Stage:
     def __init__(self, home: int, away: int) -> None:
         self.home, self.away = home, away
         self.dice = random.Random(0)
-        self.pipeline, self.plays = "plain", 0
+        self.plays = 0
+        self.start = Start("plain", "")
+        self.again = False  #: Whether what comes next may be what came last: it was not acknowledged.
         self.outcomes: list[str] = []
         self.stopped: set[int] = set()
         self.others: list[subprocess.Popen[str]] = []
@@ -149,11 +153,26 @@ class Stage:
         self.daemon.start()
 
     def another_trainer(self) -> None:
-        """The last one is gone; another begins the epoch anew."""
+        """Another trainer begins the epoch anew, or goes on: with a job of this name, or from the newest token."""
         self.trainer.kill()
-        self.outcomes.clear()
-        self.trainer = self._trainer()
-        self.trainer.begin(self.pipeline, self.place)
+        start = self.start
+        if start.save:
+            token = max(
+                at for at in range(0, len(self.outcomes) + 1, EACH) if not at or (self.place / f"token-{at}").exists()
+            )
+            start = replace(start, token=token)
+            del self.outcomes[token:]
+        elif start.name:
+            self.again = True
+        else:
+            self.outcomes.clear()
+        self.trainer = self.new_trainer(start)
+
+    def new_trainer(self, start: Start) -> Trainer:
+        """One that begins so."""
+        trainer = self._trainer()
+        trainer.begin(start)
+        return trainer
 
     def _trainer(self) -> Trainer:
         address, key = f"tcp://127.0.0.1:{self.trainers.port}", self.daemon.keys / "trainer.key"
@@ -174,12 +193,16 @@ class Stage:
 
     # What is seen.
 
-    def play(self, pipeline: str, harm: Harm, strikes: int, seed: str) -> list[str]:
-        """All outcomes of the epoch, with harm done at so many moments of it."""
-        self.pipeline, self.dice, self.outcomes = pipeline, random.Random(seed), []
+    def play(self, pipeline: str, harm: Harm, strikes: int, seed: str, *, named: bool, save: bool) -> list[str]:
+        """All outcomes of the epoch, with harm done at so many moments of it.
+
+        Whether the job has a name, and whether the trainer saves tokens.
+        """
+        self.dice, self.outcomes, self.again = random.Random(seed), [], False
         self.plays += 1
         self.place.mkdir()
-        self.trainer.begin(pipeline, self.place)
+        self.start = Start(pipeline, str(self.place), f"play-{self.plays}" if named else "", save)
+        self.trainer.begin(self.start)
         moments = sorted(self.dice.sample(range(10, 150), strikes))
         if not self.home + self.away:
             moments = [0]  # nothing can be computed before that
@@ -196,7 +219,9 @@ class Stage:
             outcome = self.trainer.answer()
             if outcome is None:
                 break
-            self.outcomes.append(outcome)
+            if not (self.again and self.outcomes[-1:] == [outcome]):
+                self.outcomes.append(outcome)
+            self.again = False
         if undo is not None:
             undo()
         return self.outcomes

@@ -59,7 +59,14 @@ def play(cell: Cell, stages: Stages) -> None:
     _, home, away = PLACES[cell.place]
     stage = stages.of(home, away)
     try:
-        found = stage.play(cell.pipeline, cell.harm, cell.strikes, f"{SEED} {cell.name}")
+        found = stage.play(
+            cell.pipeline,
+            cell.harm,
+            cell.strikes,
+            f"{SEED} {cell.name}",
+            named=cell.place == "trainer named",
+            save=cell.place == "trainer token",
+        )
         assert len(found) == len(expected)
         wrong = [number for number, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1]]
         assert not wrong, f"element {wrong[0]} and others: {len(wrong)} of {len(expected)}"

@@ -7,8 +7,10 @@ import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
+
+from .trainer import Start
 
 __all__ = ["Trainer"]
 
@@ -32,18 +34,18 @@ class Trainer:
         """Of the process."""
         return self.process.pid
 
-    def begin(self, pipeline: str, folder: Path) -> None:
-        """Another job: epoch 0 of this pipeline."""
-        self._say(f"{pipeline}\t{folder}\n")
+    def begin(self, start: Start) -> None:
+        """Another epoch, or more of one."""
+        self._say(asdict(start))
 
     def ask(self) -> None:
         """Let it take another element."""
         self.asked = True
-        self._say("next\n")
+        self._say({})
 
-    def _say(self, line: str) -> None:
+    def _say(self, what: dict[str, Any]) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(line)
+        self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
 
     def answered(self, within_s: float) -> bool:
@@ -61,7 +63,7 @@ class Trainer:
         assert line, f"the trainer has ended with status {self.process.wait(10)}"
         self.asked = False
         found: dict[str, Any] = json.loads(line)
-        self.ledger = found["ledger"] or {}
+        self.ledger = found.get("ledger", {})
         outcome: str | None = found["outcome"]
         return outcome
 

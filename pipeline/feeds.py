@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .errors import InvalidArgumentError
+from .counts import Counts
+from .errors import InvalidArgumentError, MalformedMessage
 from .operators.protocol import NOTHING, Failed, Find, Keep, Operator, Pulled, Signal, State
 from .seeds import derive
 from .store import Handles, Store
@@ -87,6 +88,13 @@ class RowFeed:
         """Go on there."""
         self.at = state["at"]
 
+    def could_give(self, job: Job) -> bool:
+        """Whether a job that is said to be of this feed can be."""
+        work = job.work
+        own = (work.segment, work.origin, work.view) == (self.segment, self.origin, self.view)
+        inside = work.stop is not None and work.stop <= self.count
+        return own and inside and job.inputs is None and work.only is None
+
 
 @dataclass(slots=True)
 class FileFeed:
@@ -155,9 +163,15 @@ class FileFeed:
         self.names.restore(state["names"], find)
         self.file = None if state["file"] is None else (state["file"][0], state["file"][1])
         self.pieces = [Work.from_data(each) for each in state["pieces"]]
+        if not all(self.could_give(Job(each)) for each in self.pieces):
+            raise MalformedMessage("pieces of files that are none")
         self.store.paths |= {each.origin: each.path for each in self.pieces}
         if self.file is not None:
             self.store.paths[self.file[1]] = self.file[0]
+
+    def could_give(self, job: Job) -> bool:
+        """Whether a job that is said to be of this feed can be."""
+        return job.work.segment == self.segment and job.inputs is None and job.work.path != ""
 
 
 @dataclass(slots=True)
@@ -176,6 +190,7 @@ class HandedFeed:
     given: int = 0  #: How many came of the input, failed ones too.
     skip: int = 0  #: So many are done with, and not handed along again;
     within: int = 0  #: and so much of the one behind them.
+    counts: Counts = field(default_factory=Counts)  #: Of what did not come out of the input.
 
     def next(self) -> Job | Signal | Failed:
         """The next few elements."""
@@ -222,10 +237,11 @@ class HandedFeed:
         self.store.release(self.rest)
         self.rest = NOTHING
         self.source.close()
+        self.counts.fold()
 
     def snapshot(self, keep: Keep) -> State:
         """Where the input was left."""
-        done_with = {"skip": self.skip, "within": self.within}
+        done_with = {"skip": self.skip, "within": self.within, "branch": [self.counts.filtered, self.counts.ignored]}
         return {"source": self.source.snapshot(keep), "rest": keep(self.rest), **done_with}
 
     def restore(self, state: State, find: Find) -> None:
@@ -233,6 +249,14 @@ class HandedFeed:
         self.source.restore(state["source"], find)
         self.rest = find(state["rest"])
         self.skip, self.within = state["skip"], state["within"]
+        self.counts.filtered, self.counts.ignored = state["branch"]
+        if self.within >= self.grain:
+            raise MalformedMessage(f"{self.within} of the {self.grain} positions of an element are done with")
+
+    def could_give(self, job: Job) -> bool:
+        """Whether a job that is said to be of this feed can be."""
+        own = (job.work.segment, job.grain) == (self.segment, self.grain)
+        return own and job.inputs is not None and job.work.start < (job.work.stop or 0)
 
 
 @dataclass(slots=True)
@@ -242,6 +266,10 @@ class OnceFeed:
     job: Job | None
     store: Store
     share: int = 1  #: How many such feeds share what one alone may have under way.
+    _own: Work | None = field(init=False)  #: What its job is, where it was made with one.
+
+    def __post_init__(self) -> None:
+        self._own = None if self.job is None else self.job.work
 
     def next(self) -> Job | Signal:
         """The job, or the end."""
@@ -264,6 +292,14 @@ class OnceFeed:
     def restore(self, state: State, find: Find) -> None:
         """Go on there."""
         self.job = None if state["job"] is None else job_of(state["job"], self.store, find)
+        if self.job is not None and not self.could_give(self.job):
+            raise MalformedMessage("a unit of work that is none of here")
+
+    def could_give(self, job: Job) -> bool:
+        """Whether a job that is said to be of this feed can be."""
+        if self._own is None or self._own.origin == 0:
+            return job.inputs is not None and job.work.start < (job.work.stop or 0)
+        return job.inputs is None and (job.work.segment, job.work.origin) == (self._own.segment, self._own.origin)
 
 
 @dataclass(slots=True)
@@ -289,6 +325,10 @@ class RecoveryFeed:
     def restore(self, state: State, find: Find) -> None:
         """As `snapshot`."""
         raise TypeError("nothing of this was saved")
+
+    def could_give(self, job: Job) -> bool:
+        """As `snapshot`."""
+        return False
 
 
 Feed: TypeAlias = RowFeed | FileFeed | HandedFeed | OnceFeed | RecoveryFeed

@@ -5,8 +5,9 @@ from __future__ import annotations
 from .decoder import Decoder
 from .files import FILES
 from .state import STATE
+from .tokens import TOKENS
 from .wire import WIRE
 
 __all__ = ["DECODERS"]
 
-DECODERS: dict[str, Decoder] = {each.name: each for each in (*FILES, *WIRE, *STATE)}
+DECODERS: dict[str, Decoder] = {each.name: each for each in (*FILES, *WIRE, *STATE, *TOKENS)}

@@ -119,7 +119,7 @@ def retold(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     """One to three changes of the tree that some MessagePack is; of bytes where it is none."""
     try:
         tree, other = [_unpacked(data)], [_unpacked(rng.choice(others))]
-    except ValueError:
+    except (ValueError, TypeError):  # none, or keys that cannot be
         return cut_and_pasted(data, rng, others)
     for _ in range(rng.randint(1, 3)):
         _change(tree, rng, list(_places(other)))

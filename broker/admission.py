@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..pipeline.errors import FailedPreconditionError, HeadraceError, InvalidArgumentError
 from ..pipeline.messages import Open, Register
 from .book import Book, JobEntry, JobMade
@@ -96,10 +98,14 @@ def epoch_meant(entry: JobEntry, message: Open) -> int:
     return max(-1 - message.epoch, place.epoch, entry.epoch if place.left else 0)
 
 
-def latest(entry: JobEntry, consumer: int) -> int | float:
-    """The latest epoch that a consumer may open: one ahead of the slowest other one."""
-    others = [each.epoch for index, each in enumerate(entry.places) if index != consumer and not each.left]
-    slowest = min(others, default=-1)
+def latest(entry: JobEntry, consumer: int, wanted: Mapping[tuple[int, int], int]) -> int | float:
+    """The latest epoch that a consumer may open: one ahead of the slowest other one.
+
+    Who waits to open an epoch is as far as that: or else all would wait for one another where all leave some out.
+    """
+    others = (index for index, each in enumerate(entry.places) if index != consumer and not each.left)
+    epochs = [max(entry.places[each].epoch, wanted.get((entry.number, each), -1)) for each in others]
+    slowest = min(epochs, default=-1)
     return slowest + 1 if slowest >= 0 else float("inf")
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import count
 
-from ..pipeline.columns import Array
 from ..pipeline.errors import HeadraceError, to_data
 from ..pipeline.messages import (
     AskToken,
@@ -24,33 +21,26 @@ from ..pipeline.messages import (
     Stale,
     Waiting,
 )
-from ..pipeline.nodes import Node
 from ..pipeline.orders import Granted, Scanned, Withdrawn
-from ..pipeline.seeds import derive
 from ..pipeline.token import position_of
-from ..pipeline.verdicts import Verdict
 from .actions import Action, Ask, Event, FromClient, FromWorker, Gone, Quarantine, Record, Reply, Tell, Tick
 from .admission import epoch_meant, latest, made, objection, rewound_away, taken_over, unfit
+from .alive import Alive
 from .book import (
     Acknowledged,
-    Book,
     Checkpointed,
     Closed,
     EpochEnded,
     EpochOpened,
-    Fact,
     Finished,
     JobEntry,
     Judged,
     Left,
-    Place,
 )
 from .conversation import Conversation
 from .delivery import ahead, delivered, missing
 from .desk import Desk
-from .ledger import Totals
-from .rounds import Rounds
-from .run import Limits, Run
+from .run import Run
 
 __all__ = ["Action", "Ask", "Broker", "Event", "FromClient", "FromWorker", "Gone", "Record", "Reply", "Tell", "Tick"]
 
@@ -59,7 +49,7 @@ SWEEP_S = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Broker:
+class Broker(Alive):
     """Puts what workers computed in order and hands it to the consumers of each job.
 
     Only the newest session of a consumer is heard. Everything produced is kept until it is acknowledged, and sent
@@ -67,23 +57,13 @@ class Broker:
     of its consumers have left, and the next.
     """
 
-    incarnation: int
-    decode: Callable[[bytes], Node]  #: From a registered graph to nodes, without its functions.
-    limits: Limits = field(default_factory=Limits)
-    book: Book = field(default_factory=Book)
-    allocate: Callable[[str, int], Array | None] | None = None  #: Room for so many bytes in memory shared with a peer.
     idle_s: float = 300.0  #: The runs of a job whose clients are gone for so long are stopped until one opens it again.
     forget_s: float = 7 * 86400.0  #: A job whose clients did not come back for so long is closed.
     prefill: bool = True  #: Whether the next epoch is computed while the last elements of one are delivered.
     missed: dict[int, float] = field(default_factory=dict)  #: Since when a job has no client.
     swept: float = 0.0
-    now: float = 0.0
-    splits: count[int] = field(default_factory=count)
-    runs: dict[tuple[int, int], Run] = field(default_factory=dict)  #: By job and epoch.
     workers: int = 0  #: That are there.
     sent: int = 0  #: Elements handed to clients, those sent again included.
-    totals: Totals = field(default_factory=Totals)  #: Of all ledgers.
-    conversations: dict[tuple[int, int], Conversation] = field(default_factory=dict)  #: By job and consumer.
     desk: Desk = field(default_factory=Desk)
 
     def handle(self, event: Event) -> list[Action]:
@@ -133,23 +113,9 @@ class Broker:
                     self.swept = now
                     yield from self._forget()
 
-    def runs_of(self, job: int) -> list[Run]:
-        """The epochs of a job that are alive, the earlier one first."""
-        return sorted((run for run in self.runs.values() if run.job == job), key=lambda run: run.epoch)
-
     def begins(self, entry: JobEntry, message: Open) -> bool:
         """Whether this would begin an epoch, rather than go on with one."""
         return 0 <= message.consumer < entry.consumers and epoch_meant(entry, message) not in entry.epochs
-
-    def talks(self, job: int) -> dict[int, Conversation]:
-        """Those with the consumers of a job, by consumer."""
-        return {consumer: talk for (number, consumer), talk in self.conversations.items() if number == job}
-
-    def talks_in(self, run: Run) -> list[Conversation]:
-        """Those with the consumers that are in an epoch."""
-        consumers = range(run.rounds.consumers)
-        found = (self.conversations.get((run.job, consumer)) for consumer in consumers)
-        return [talk for talk in found if talk is not None and talk.session[3] == run.epoch]
 
     def _look_after(self, talk: Conversation) -> Iterator[Action]:
         """See whether a silent client is still there; a busy one may be silent for as long as it likes.
@@ -160,15 +126,7 @@ class Broker:
         if gone is None:
             yield Reply(talk.peer, Waiting(talk.session, ""))
         elif gone:
-            yield from self._drop(talk)
-
-    def _drop(self, talk: Conversation) -> Iterator[Action]:
-        """A conversation is over; without any other of its job nothing is computed for it."""
-        job = talk.run[0]
-        del self.conversations[job, talk.consumer]
-        if not self.talks(job):
-            for run in self.runs_of(job):
-                yield from self._stop(run)
+            yield from self.drop(talk)
 
     def _forget(self) -> Iterator[Action]:
         """Close jobs whose clients have ended without a word. Who returns still later registers anew, and goes on."""
@@ -189,17 +147,9 @@ class Broker:
             case AskToken():
                 yield from self._ask_token(peer, message)
             case Close(job, generation, consumer):
-                place = self._place(job, consumer)
+                place = self.place(job, consumer)
                 if place is not None and generation >= place.generation and not (place.left or place.rewound):
                     yield from self._leave(job, consumer)
-
-    def _place(self, job: int, consumer: int) -> Place | None:
-        entry = self.book.jobs.get(job)
-        return entry.places[consumer] if entry is not None and 0 <= consumer < entry.consumers else None
-
-    def _record(self, fact: Fact) -> Record:
-        self.book.apply(fact)
-        return Record(fact)
 
     # Jobs.
 
@@ -211,7 +161,7 @@ class Broker:
             if (why := objection(self.book, message)) is not None:
                 raise why
             if known is None:
-                yield self._record(made(self.book.last + 1, message))
+                yield self.record(made(self.book.last + 1, message))
         except HeadraceError as error:
             yield Reply(peer, Refused(to_data(error), message.key))
             return
@@ -224,22 +174,23 @@ class Broker:
         if all(place.left for place in others):
             yield from self._close(job)
             return
-        yield self._record(Left(job, consumer))
+        yield self.record(Left(job, consumer))
         for run in self.runs_of(job):
             run.rounds.outboxes[consumer].leave()
         if (talk := self.conversations.get((job, consumer))) is not None:
-            yield from self._drop(talk)
-        yield from self._tidy(self.book.jobs[job])
+            yield from self.drop(talk)
+        yield from self.tidy(self.book.jobs[job])
 
     def _close(self, job: int) -> Iterator[Action]:
         for run in self.runs_of(job):
-            yield from self._stop(run)
-        for consumer in self.talks(job):
-            del self.conversations[job, consumer]
+            yield from self.stop(run)
+        for consumer in range(self.book.jobs[job].consumers):
+            self.conversations.pop((job, consumer), None)
+            self.wanted.pop((job, consumer), None)
         self.desk.forget(job)
         if self.book.jobs[job].name:
-            yield self._record(Finished(self.book.jobs[job].key))
-        yield self._record(Closed(job))
+            yield self.record(Finished(self.book.jobs[job].key))
+        yield self.record(Closed(job))
 
     # Epochs.
 
@@ -263,9 +214,8 @@ class Broker:
         if (message.generation, epoch) < (place.generation, place.epoch) or (place.left and again):
             return  # late word of an epoch that it has left, or of before it left
         session = (message.generation, self.incarnation, entry.number, epoch, consumer)
-        if epoch > latest(entry, consumer):
-            reason = ahead(entry, consumer, self.talks(entry.number), self.now)
-            yield Reply(peer, Waiting(session, reason))
+        if epoch > latest(entry, consumer, self.wanted):
+            yield from self._wait(peer, entry, session)
             return
         talk = self.conversations.get((entry.number, consumer))
         had = place.acknowledged if message.cursor is None else message.cursor
@@ -298,39 +248,43 @@ class Broker:
             yield Reply(peer, Waiting(session, "the files that the state names are looked at"))
             return False
         for run in self.runs_of(job):
-            yield from self._stop(run)
-        yield self._record(found)
+            yield from self.stop(run)
+        yield self.record(found)
         for talk in self.talks(job).values():
             del self.conversations[job, talk.consumer]
             if talk.consumer != consumer:
                 yield Reply(talk.peer, Refused(to_data(rewound_away(entry)), entry.key))
         return True
 
+    def _wait(self, peer: str, entry: JobEntry, session: Session) -> Iterator[Action]:
+        """A consumer has to wait before an epoch that is two ahead of another's; those before it have lost it."""
+        _, _, job, epoch, consumer = session
+        self.wanted[job, consumer] = epoch
+        for run in self.runs_of(job):
+            if run.epoch < epoch:
+                run.rounds.outboxes[consumer].leave()
+        yield Reply(peer, Waiting(session, ahead(entry, consumer, self.talks(job), self.now)))
+
     def _enter(self, entry: JobEntry, session: Session, again: bool) -> Iterator[Action]:
         """Have it on record that a consumer is in an epoch; what it leaves behind is for nobody."""
         generation, _, job, epoch, consumer = session
         place = entry.places[consumer]
+        self.wanted.pop((job, consumer), None)
         if (generation, epoch) == (place.generation, place.epoch) and not place.left:
             return
         there = max((each.acknowledged for each in entry.places if each.epoch == epoch), default=0)
         came_back, backward = place.left, epoch < place.epoch
-        yield self._record(EpochOpened(job, epoch, generation, consumer))
+        yield self.record(EpochOpened(job, epoch, generation, consumer))
         if came_back:  # what it missed is gone: it goes on where the others are
             run = self.runs.get((job, epoch))
             there = max(there, run.rounds.outboxes[consumer].produced if run is not None else 0)
-            yield self._record(Acknowledged(job, epoch, there, consumer))
+            yield self.record(Acknowledged(job, epoch, there, consumer))
         for run in self.runs_of(job):
             if run.epoch < epoch:
                 run.rounds.outboxes[consumer].leave()
             elif backward:
-                yield from self._stop(run)
-        yield from self._tidy(entry)
-
-    def _tidy(self, entry: JobEntry) -> Iterator[Action]:
-        """Stop what nobody is in any more."""
-        for run in self.runs_of(entry.number):
-            if run.epoch < entry.epoch:
-                yield from self._stop(run)
+                yield from self.stop(run)
+        yield from self.tidy(entry)
 
     def _greet(self, peer: str, session: Session, cursor: int) -> Iterator[Action]:
         _, _, job, epoch, consumer = session
@@ -358,43 +312,9 @@ class Broker:
                 outbox.skip, outbox.left = min(outbox.skip, cursor), False
                 run.opened = True
                 return
-            yield from self._stop(run)
-        run = self._begin(entry, epoch, {consumer: cursor})
+            yield from self.stop(run)
+        run = self.begin(entry, epoch, {consumer: cursor})
         run.opened = True
-
-    def _begin(self, entry: JobEntry, epoch: int, cursors: dict[int, int]) -> Run:
-        """A new run of an epoch, from the newest checkpoint that is of use to all consumers."""
-        known = entry.entry(epoch)
-        room = partial(self._room, entry.number)
-        rounds = Rounds(entry.consumers, known.base, entry.even, room)
-        for consumer, (outbox, place) in enumerate(zip(rounds.outboxes, entry.places, strict=True)):
-            outbox.left = place.left or place.epoch > epoch
-            outbox.skip = cursors.get(consumer, place.acknowledged if place.epoch == epoch else 0)
-        run = Run(entry.number, epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
-        run.folder, run.rounds, run.checkpoint_at = entry.folder, rounds, self.now
-        run.name, run.foreign = f"{derive('run', entry.key):016x}", known.rewound is not None
-        needed = min((each.skip for each in rounds.outboxes if not each.left), default=0)
-        checkpoint = known.checkpoint
-        usable = checkpoint is not None and self._usable(checkpoint, known.base + entry.consumers * needed)
-        decided = [Verdict.from_data(each.verdict) for each in known.judged.values()]
-        run.start(checkpoint.state if checkpoint is not None and usable else None, decided)
-        self.runs[entry.number, epoch] = run
-        return run
-
-    def _room(self, job: int, consumer: int, nbytes: int) -> Array | None:
-        """Memory that is shared with a consumer of a job."""
-        talk = self.conversations.get((job, consumer))
-        return self.allocate(talk.peer, nbytes) if self.allocate is not None and talk is not None else None
-
-    def _usable(self, checkpoint: Checkpointed, cursor: int) -> bool:
-        """Whether a run that begins at a checkpoint can give the elements from `cursor` on."""
-        return checkpoint.cursor <= cursor
-
-    def _stop(self, run: Run) -> list[Action]:
-        del self.runs[run.job, run.epoch]
-        self.totals.note(run.job, run.epoch, run.numbers, over=True)
-        run.close()
-        return [Ask(order) for order in run.orders]
 
     # Delivery.
 
@@ -409,9 +329,9 @@ class Broker:
         outbox = run.rounds.outboxes[consumer]
         talk.until = max(talk.until, message.until)
         if outbox.acknowledge(message.acknowledged):
-            yield self._record(Acknowledged(run.job, run.epoch, message.acknowledged, consumer))
+            yield self.record(Acknowledged(run.job, run.epoch, message.acknowledged, consumer))
             if (settled := run.settled()) is not None:
-                yield self._record(Checkpointed(run.job, run.epoch, *settled))
+                yield self.record(Checkpointed(run.job, run.epoch, *settled))
         if message.again:
             if talk.lost(outbox.bytes_from(message.received), self.now):
                 outbox.rewind(message.received)
@@ -450,7 +370,7 @@ class Broker:
         for talk in self.talks_in(run):
             del self.conversations[run.job, talk.consumer]
             yield Reply(talk.peer, Refused(to_data(error), self.book.jobs[run.job].key))
-        yield from self._stop(run)
+        yield from self.stop(run)
 
     def _current(self, talk: Conversation, session: Session) -> bool:
         """Whether a request belongs to the conversation at hand."""
@@ -464,7 +384,7 @@ class Broker:
     def _not_current(self, peer: str, talk: Conversation | None, session: Session) -> Iterator[Action]:
         """Of a session that is over: whoever speaks may have to know."""
         generation, _, job, _, consumer = session
-        place = self._place(job, consumer)
+        place = self.place(job, consumer)
         if place is not None and generation < place.generation and self._speaker(job, consumer) != peer:
             entry = self.book.jobs[job]
             yield Reply(peer, Refused(to_data(taken_over(entry, consumer)), entry.key))
@@ -504,8 +424,9 @@ class Broker:
         told = list(run.known) if not run.told else []  # its line may not have been written when the server died
         run.told = True
         for verdict in run.decide():
-            yield self._record(Judged(run.job, run.epoch, verdict.serial, verdict.to_data()))
-            told.append(verdict)
+            yield self.record(Judged(run.job, run.epoch, verdict.serial, verdict.to_data()))
+            if all(each.number != verdict.number for each in run.known):  # it was met again
+                told.append(verdict)
         if path := run.verdicts.policy.path:
             for verdict in told:
                 yield Quarantine(run.job, run.epoch, path, run.name, verdict)
@@ -513,7 +434,7 @@ class Broker:
             text = run.verdicts.warnings.pop(0)
             yield from (Reply(talk.peer, Printed("server", f"{text}\n")) for talk in talks)
         if run.ended and run.epoch not in self.book.ended.get(run.job, ()):
-            yield self._record(EpochEnded(run.job, run.epoch, run.numbers))
+            yield self.record(EpochEnded(run.job, run.epoch, run.numbers))
 
     def _follow(self, run: Run) -> Iterator[Action]:
         """All of an epoch is there to be delivered: the next one begins to be computed."""
@@ -521,4 +442,4 @@ class Broker:
         if self.prefill and run.epoch == entry.epoch:
             run.followed = True
             if (run.job, after) not in self.runs:
-                yield from self._pump(self._begin(entry, after, {}))
+                yield from self._pump(self.begin(entry, after, {}))

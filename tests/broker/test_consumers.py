@@ -471,6 +471,21 @@ def test_a_consumer_may_be_one_epoch_ahead_of_the_slowest_and_not_two() -> None:
     assert crew.house.broker.runs.keys() == {(1, 1), (1, 2)}
 
 
+def test_consumers_that_all_leave_out_epochs_do_not_wait_for_one_another() -> None:
+    crew = Crew(dataset_of(60), 2, limits=replace(LIMITS, budget_bytes=0))
+    crew.open_all()
+    in_turn(crew, 2)
+    (waiting,) = crew.open(0, epoch=4)
+    assert isinstance(waiting, Waiting)
+    for _ in range(10):  # nothing is kept for who wants to be elsewhere
+        crew.ask(1, crew.received(1) + 1)
+    assert len(crew.values(1)) == 12
+    assert crew.open(1, epoch=4) == [Opened((9, 1, 1, 4, 1), 0)]
+    assert crew.open(0, epoch=4) == [Opened((9, 1, 1, 4, 0), 0)]
+    in_turn(crew, 30)
+    assert crew.values(0)[2:] == [number * number for number in range(0, 60, 2)]
+
+
 def test_who_opens_the_next_epoch_has_left_this_one() -> None:
     crew = Crew(dataset_of(60), 2, limits=replace(LIMITS, budget_bytes=0))
     crew.open_all()

@@ -31,8 +31,8 @@ NAMES = (
 
 def junctions(text: str, records: str, damaged: str) -> dict[str, Dataset]:
     """All of them by name."""
-    numbers, lines = Dataset.range(50), TextLineDataset([text])
-    noised, few = Dataset.range(30).map(noisy), Dataset.range(9).map(noisy)
+    numbers, lines = Dataset.range(24), TextLineDataset([text])
+    noised, few = Dataset.range(16).map(noisy), Dataset.range(6).map(noisy)
     return {
         "zip": Dataset.zip(numbers.map(noisy), lines.map(lambda line: line[::-1])).batch(3),
         "zip of unlike portions": Dataset.zip(
@@ -42,10 +42,10 @@ def junctions(text: str, records: str, damaged: str) -> dict[str, Dataset]:
             numbers.map(fussy), numbers.map(fussier), TFRecordDataset([damaged, records])
         ),
         "zip behind shuffles": Dataset.zip(numbers.shuffle(9, seed=1), noised.shuffle(7).repeat(2)).shuffle(6).batch(4),
-        "zip of one thing twice": Dataset.zip(noised, noised).map(both).repeat(2).take(45),
+        "zip of one thing twice": Dataset.zip(noised, noised).map(both).repeat(2).take(25),
         "concatenate": noised.concatenate(noised).concatenate(numbers.map(noisy)).shuffle(12).batch(5),
         "concatenate of zips": Dataset.zip(few, lines).concatenate(Dataset.zip(few, lines)).repeat(2).batch(3),
-        "enumerate": numbers.map(fussy).enumerate(3).shuffle(8, seed=2).repeat(2).take(70),
+        "enumerate": numbers.map(fussy).enumerate(3).shuffle(8, seed=2).repeat(2).take(36),
         "enumerate of what is counted": lines.shuffle(11).enumerate().map(lambda i, line: (i, len(line))).shuffle(4),
         "shards of files": TFRecordDataset([records, records]).map(tagged).shard(3, 1).shuffle(6).padded_batch(2),
         "cuts": numbers.skip(3).shard(2, 1).map(noisy).concatenate(numbers.shuffle(5).shard(7, 3)).batch(4),
@@ -57,7 +57,7 @@ def junctions(text: str, records: str, damaged: str) -> dict[str, Dataset]:
         .repeat(2)
         .shuffle(7)
         .batch(3),
-        "failing items shuffled": Dataset.from_indexable(Holes()).shuffle(45, seed=3).enumerate().take(40).repeat(2),
+        "failing items shuffled": Dataset.from_indexable(Holes()).shuffle(22, seed=3).enumerate().take(18).repeat(2),
     }
 
 
@@ -65,7 +65,7 @@ class Words:
     """Items of unequal lengths."""
 
     def __len__(self) -> int:
-        return 40
+        return 20
 
     def __getitem__(self, index: int) -> Any:
         return np.full(index % 5, index)
@@ -75,7 +75,7 @@ class Holes(Words):
     """Some items cannot be had."""
 
     def __len__(self) -> int:
-        return 45
+        return 22
 
     def __getitem__(self, index: int) -> Any:
         if index % 6 == 1:

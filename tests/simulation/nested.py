@@ -35,21 +35,21 @@ def nested(text: str, records: str, damaged: str) -> dict[str, Dataset]:
         "flat map of files": Dataset.from_tensor_slices([text, text + "missing", text])
         .flat_map(lines)
         .shuffle(9)
-        .take(40),
+        .take(24),
         "flat map of everything": Dataset.range(4)
         .shuffle(3, seed=2)
         .flat_map(everything)
         .map(noisy)
         .repeat(2)
-        .take(24),
-        "flat map of shuffled batches": Dataset.range(30).shuffle(8).batch(3).flat_map(rows).map(noisy).batch(4),
+        .take(20),
+        "flat map of shuffled batches": Dataset.range(14).shuffle(8).batch(3).flat_map(rows).map(noisy).batch(4),
         "interleave": Dataset.range(9).interleave(some, 4, 2).map(noisy).batch(3),
         "interleave of failing ones": Dataset.range(11).interleave(failing, 3).shuffle(6, seed=1),
         "interleaved files": TFRecordDataset(files, num_parallel_reads=3).batch(2),
-        "interleave behind a shuffle": Dataset.range(8).shuffle(5).interleave(everything, 2, 3).repeat(2).take(30),
-        "unbatch": Dataset.range(40).map(ragged).padded_batch(7).unbatch().map(noisy_rows).shuffle(6),
-        "generator": Dataset.from_generator(counted, args=[31]).map(noisy).shuffle(8).batch(4),
-        "failing generator": Dataset.from_generator(counted, args=[12]).flat_map(some).concatenate(broken()),
+        "interleave behind a shuffle": Dataset.range(8).shuffle(5).interleave(everything, 2, 3).repeat(2).take(20),
+        "unbatch": Dataset.range(24).map(ragged).padded_batch(7).unbatch().map(noisy_rows).shuffle(6),
+        "generator": Dataset.from_generator(counted, args=[17]).map(noisy).shuffle(8).batch(4),
+        "failing generator": Dataset.from_generator(counted, args=[9]).flat_map(some).concatenate(broken()),
     }
 
 

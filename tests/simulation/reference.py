@@ -31,7 +31,7 @@ def in_short(error: Exception) -> str:
     return "PoisonError" if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def reference(dataset: Dataset, epoch: int) -> list[Any]:
     """What the in-process run gives."""
     found: list[Any] = []

@@ -1,40 +1,27 @@
-"""Runs of the simulated cluster, drawn from one seed each: weather, limits, pipeline, size.
+"""Many runs of the simulated cluster, one from each seed: what happened in them, and which broke a promise.
 
-A seed that fails in the suite can be run alone:
+    python -m tests.simulation.seeds 0-999
 
-    python -m tests.simulation.seeds 131
+A seed that failed is printed with the command that runs it alone, and as it would stand in the corpus.
 """
 
 from __future__ import annotations
 
-import random
+import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from time import monotonic
 
-from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset
 
 from .cluster import Cluster
-from .graphs import graphs
-from .weather import Faults
+from .graphs import NAMES, graphs
+from .scenario import Scenario, draw
 
-__all__ = ["LEAST", "Tally", "cluster", "run"]
-
-#: As little as can be: everything waits for everything.
-LEAST = Limits(
-    budget_bytes=1,
-    window_bytes=1,
-    look_ahead=1,
-    rows_each=1,
-    splits_least=1,
-    parcel_bytes=1,
-    checkpoint_elements=1,
-    least_s=0,
-)
+__all__ = ["Tally", "play", "run"]
 
 
 @dataclass(slots=True)
@@ -43,67 +30,54 @@ class Tally:
 
     seeds: int = 0
     crashes: int = 0
+    torn: int = 0  #: Transactions that power cuts took from the disk.
     recoveries: int = 0  #: Checkpoints whose held elements were computed again.
     parked: int = 0  #: Runs that were stopped because their client was gone.
+    killings: int = 0  #: Workers that elements cost.
+    scalings: int = 0
     compactions: int = 0
+    failed: dict[int, str] = field(default_factory=dict)  #: Seeds that broke a promise, and which.
+
+    def add(self, cluster: Cluster) -> None:
+        """One more run has come to its end."""
+        self.seeds += 1
+        self.crashes += cluster.crashes
+        self.torn += cluster.host.disk.torn
+        self.recoveries += len(cluster.host.recovered)
+        self.parked += cluster.host.parked
+        self.killings += cluster.crew.killings
+        self.scalings += cluster.crew.scalings
+        self.compactions += cluster.host.disk.compactions
+
+    def lines(self) -> Iterator[str]:
+        """For people: what happened, what failed, and how to see it again."""
+        for seed, reason in self.failed.items():
+            yield f"seed {seed}: {reason}"
+            yield f"  again: python -m tests.simulation.seeds {seed}"
+            yield f"  for the corpus: {json.dumps(draw(seed, NAMES).to_data())}"
+        counts = [each for each in fields(self) if each.name != "failed"]
+        yield ", ".join(f"{each.name} {getattr(self, each.name):,}" for each in counts) + f", failed {len(self.failed)}"
 
 
-def cluster(seed: int, choice: Sequence[Dataset]) -> Cluster:
-    """A cluster that runs one of these pipelines; all else is drawn from the seed too."""
-    draw = random.Random(seed)
-    other = random.Random(~seed)  # so that a seed still draws what it did before this was drawn
-    echo = other.choice([0, 0, 0.1])
-    faults = Faults(
-        echo=echo,
-        drop=draw.choice([0, 0.05, 0.15]),
-        double=draw.choice([0, 0.1]),
-        late=draw.choice([0, 0.03]),
-        server_crashes=draw.choice([0, 0.2, 0.5]),
-        worker_crashes=draw.choice([0, 0.3]),
-        worker_stops=draw.choice([0, 0.1]),
-        client_crashes=draw.choice([0, 0.2]),
-        client_away_s=other.choice([0, 0, 6.0]),
-        client_cuts=other.choice([0, 0, 0.1]),
-        compactions=other.choice([0, 0.02, 0.2]),
-    )
-    limits = Limits(
-        budget_bytes=draw.choice([1, 200, 1 << 20]),
-        window_bytes=draw.choice([1, 100, 1 << 20]),
-        look_ahead=draw.randint(1, 6),
-        rows_each=draw.randint(2, 20),
-        splits_least=draw.choice([1, 4, 16]),
-        checkpoint_elements=draw.choice([1, 3, 1000]),
-        least_s=0,
-        checkpoint_s=draw.choice([0.2, 100]),
-        parcel_bytes=draw.choice([1, 100]),
-    )
-    return Cluster(
-        seed,
-        draw.choice(choice),
-        faults=faults,
-        limits=limits,
-        workers=draw.randint(1, 3),
-        piece=draw.randint(1, 4),
-        slots=draw.randint(1, 3),
-        window=draw.randint(1, 5),
-    )
+def play(scenario: Scenario, pipelines: Mapping[str, Dataset]) -> Cluster:
+    """Run it to its end, and see that nothing is left.
+
+    Raises:
+        Lost: a promise was broken.
+    """
+    cluster = scenario.cluster(pipelines).run()
+    cluster.settle()
+    return cluster
 
 
-def run(seeds: Sequence[int], choice: Sequence[Dataset]) -> Tally:
-    """Run these seeds to their ends; the first that breaks a promise is named."""
+def run(seeds: Iterable[int], pipelines: Mapping[str, Dataset]) -> Tally:
+    """Run these seeds to their ends, whatever becomes of them."""
     tally = Tally()
     for seed in seeds:
         try:
-            done = cluster(seed, choice).run()
-            done.settle()
+            tally.add(play(draw(seed, NAMES), pipelines))
         except Exception as error:
-            error.add_note(f"seed {seed}; alone: python -m tests.simulation.seeds {seed}")
-            raise
-        tally.seeds += 1
-        tally.crashes += done.crashes
-        tally.recoveries += done.recoveries
-        tally.parked += done.parked
-        tally.compactions += done.disk.compactions
+            tally.failed[seed] = f"{type(error).__name__}: {error}".partition("\n")[0]
     return tally
 
 
@@ -114,7 +88,18 @@ def _asked(words: Sequence[str]) -> Iterator[int]:
         yield from range(int(first), int(last or first) + 1)
 
 
-if __name__ == "__main__":
-    begun = monotonic()
+def main(words: Sequence[str]) -> int:
+    """Run the seeds that were asked for; the number of those that failed."""
+    begun, seeds = monotonic(), list(_asked(words))
     with tempfile.TemporaryDirectory() as folder:
-        print(run(list(_asked(sys.argv[1:])), list(graphs(Path(folder)).values())), f"in {monotonic() - begun:.1f} s")
+        pipelines = graphs(Path(folder))
+        tally = run(seeds, pipelines)
+        if len(seeds) == len(tally.failed) == 1:  # with all that there is to say of it
+            play(draw(seeds[0], NAMES), pipelines)
+    print(*tally.lines(), sep="\n")
+    print(f"in {monotonic() - begun:.1f} s")
+    return len(tally.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(sys.argv[1:])))

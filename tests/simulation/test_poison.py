@@ -10,28 +10,19 @@ from headrace.broker.run import Limits
 from headrace.coordinator.machine import Coordinator, Record
 from headrace.coordinator.strikes import Cleared, Fact, Strikes
 from headrace.pipeline.dataset import Dataset, Options
-from headrace.pipeline.errors import PoisonError
 
 from .cluster import Cluster
+from .poisoned import DEADLY, kills
 from .weather import Faults, Lost
 
-DEADLY = frozenset({7, 23})
-
-
-def kills(x: Any) -> Any:
-    """In process nobody dies: there it says what the service has to say."""
-    if int(x) in DEADLY:
-        raise PoisonError(f"element {x}", 3, "the process ended")
-    return x * x
-
-
-DATASET = Dataset.range(40).map(kills).shuffle(6, seed=1).with_options(Options(seed=5))
+DATASET = Dataset.range(24).map(kills).shuffle(6, seed=1).with_options(Options(seed=5))
 LIMITS = Limits(rows_each=9, splits_least=1)
 
 
 def test_in_calm_weather_an_element_kills_three_workers_and_no_more() -> None:
-    cluster = Cluster(1, DATASET, limits=LIMITS, deadly=DEADLY, epochs=2).run()
-    assert cluster.killings == 3 * len(DEADLY) * 2
+    cluster = Cluster(1, DATASET, limits=LIMITS, epochs=2).run()
+    each = 3 * len(DEADLY)
+    assert 2 * each <= cluster.crew.killings <= 3 * each, "of two epochs, and what was begun of the third"
     cluster.settle()
 
 
@@ -40,14 +31,14 @@ RESTARTS = Faults(server_crashes=1.0, compactions=0.2, client_crashes=0.2)
 
 
 def run(seed: int) -> Cluster:
-    return Cluster(seed, DATASET, faults=RESTARTS, limits=LIMITS, workers=3, deadly=DEADLY).run()
+    return Cluster(seed, DATASET, faults=RESTARTS, limits=LIMITS, workers=3).run()
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_element_costs_a_fourth_worker_however_often_the_server_restarts(seed: int) -> None:
     cluster = run(seed)
-    assert cluster.incarnation > 3, "hardly a restart"
-    assert sum(count == 3 for count in cluster.disk.struck.values()) == len(DEADLY), "in the last epoch"
+    assert cluster.host.incarnation > 3, "hardly a restart"
+    assert sum(count == 3 for count in cluster.host.disk.struck.values()) == len(DEADLY), "in the last epoch"
     cluster.settle()
 
 
@@ -80,8 +71,8 @@ def test_where_strikes_do_not_survive_the_server_elements_go_on_killing(
 @pytest.mark.parametrize("seed", range(12))
 def test_in_any_weather_just_the_elements_that_kill_fail(seed: int) -> None:
     faults = Faults(drop=0.05, late=0.02, server_crashes=0.1, worker_crashes=0.2, worker_stops=0.05, client_crashes=0.1)
-    cluster = Cluster(seed, DATASET, faults=faults, limits=LIMITS, workers=3, deadly=DEADLY).run()
-    assert cluster.killings >= 3 * len(DEADLY) * 2
+    cluster = Cluster(seed, DATASET, faults=faults, limits=LIMITS, workers=3).run()
+    assert cluster.crew.killings >= 3 * len(DEADLY) * 2
     cluster.settle()
 
 
@@ -92,6 +83,6 @@ def odd_kills(x: Any) -> Any:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_where_leaves_are_cut_it_is_the_row_that_is_poison_and_not_its_position(seed: int) -> None:
-    dataset = Dataset.range(100).shard(2, 1).take(40).map(odd_kills).shuffle(6, seed=1).with_options(Options(seed=5))
-    cluster = Cluster(seed, dataset, faults=RESTARTS, limits=LIMITS, workers=3, deadly=DEADLY).run()
-    assert {offset for (*_, offset, _), count in cluster.disk.struck.items() if count == 3} == {15, 47}
+    dataset = Dataset.range(60).shard(2, 1).take(24).map(odd_kills).shuffle(6, seed=1).with_options(Options(seed=5))
+    cluster = Cluster(seed, dataset, faults=RESTARTS, limits=LIMITS, workers=3).run()
+    assert {offset for (*_, offset, _), count in cluster.host.disk.struck.items() if count == 3} == {7, 23}

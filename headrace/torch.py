@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,18 @@ import numpy as np
 from .client.iterator import ServiceIterator
 from .client.service import Service
 from .pipeline.dataset import Dataset, Options
-from .pipeline.errors import FailedPreconditionError, HeadraceError, InvalidArgumentError, ServiceError
+from .pipeline.errors import (
+    FailedPreconditionError,
+    FunctionChangedWarning,
+    HeadraceError,
+    InvalidArgumentError,
+    ServiceError,
+)
+from .pipeline.fingerprint import fingerprint
+from .pipeline.local import LocalIterator
 from .pipeline.sources import seed_of
 from .pipeline.structure import Element
+from .pipeline.token import Token, accept, unpack_state
 
 try:
     import torch
@@ -31,8 +41,8 @@ except ImportError as error:
 
 __all__ = ["Loader", "as_tensors", "loader"]
 
-#: Of what `state_dict` gives.
-VERSION = 1
+#: The format of states that loaders had of their own.
+OLD = 1
 
 
 def loader(
@@ -71,13 +81,31 @@ def loader(
     return Loader(dataset, service, None if rank is None or world is None else (rank, world), pin_memory)
 
 
-@dataclass(slots=True)
-class Cursor:
-    """How far an epoch has come: batches and failed elements, of all ranks together, up to the last full round."""
+@dataclass(slots=True, eq=False)
+class Reading:
+    """An epoch that is being read, by all ranks together: its elements, and how many were taken, failed ones too."""
 
-    epoch: int = 0
-    batches: int = 0
-    errors: int = 0
+    source: LocalIterator | ServiceIterator
+    taken: int
+    dealt: int = field(init=False)  #: Up to the last full round.
+    left: bool = False  #: Whether its loop was left.
+
+    def __post_init__(self) -> None:
+        self.dealt = self.taken
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands, after the last full round."""
+        state = self.source.state_dict()
+        if self.taken == self.dealt:
+            return state
+        token = replace(Token.from_dict(state), element=self.dealt)
+        held = unpack_state(token.state)
+        return (token if held is None or held["cursor"] <= self.dealt else replace(token, state=b"")).to_dict()
+
+    def close(self) -> None:
+        """Its computing stops."""
+        if isinstance(self.source, ServiceIterator):
+            self.source.close()
 
 
 class Loader(IterableDataset[Any]):
@@ -87,9 +115,8 @@ class Loader(IterableDataset[Any]):
     tensors over the same memory, which is yours; text stays `bytes`, arrays of text become lists of them; dicts and
     tuples are kept. An element that failed raises, and `next()` goes on behind it.
 
-    `state_dict()` is where the newest iteration stands, in plain numbers, and `load_state_dict` makes the next one go
-    on from there, in any number of ranks and with or without a service. It computes what was delivered of that epoch
-    once more and passes over it.
+    `state_dict()` is where the newest iteration stands, as iterators tell it (see `token`), and `load_state_dict` makes
+    the next one go on from there, in any number of ranks and with or without a service.
     """
 
     def __init__(
@@ -97,9 +124,10 @@ class Loader(IterableDataset[Any]):
     ) -> None:
         super().__init__()
         self._dataset, self._service, self._place, self._pin = dataset, service, place, pin_memory
-        self._cursor = Cursor()  #: Of the newest iteration.
-        self._next: Cursor | None = Cursor()  #: Where the next one begins; None for the epoch after the newest one's.
-        self._idle: ServiceIterator | None = None  #: At the end of its epoch.
+        self._epoch = 0  #: That which comes next, or is being read.
+        self._token: Token | None = None  #: Where in it to begin.
+        self._reading: Reading | None = None  #: The newest; None where the next `iter()` begins what is said above.
+        self._kept: Reading | None = None  #: One that was left or ended; a service iterator can open another epoch.
 
     def __iter__(self) -> Epoch:
         self._check_worker()
@@ -111,12 +139,20 @@ class Loader(IterableDataset[Any]):
             )
         return Epoch(self, rank, world, torch.cuda.is_available() if self._pin is None else self._pin)
 
-    def _begin(self) -> tuple[Cursor, Iterator[Element]]:
-        """The next epoch, or the rest of it: where it begins, and its elements. From now on it is the newest."""
-        start = self._next or Cursor(self._cursor.epoch + 1)
-        source = self._open(start.epoch)
-        self._cursor, self._next = replace(start), None
-        return start, source
+    def _begin(self) -> Reading:
+        """The next epoch, or the rest of it. From now on it is the newest."""
+        if (before := self._reading) is not None:
+            self._epoch += 1
+            if before.left:
+                self._keep(before)
+        source = self._open(self._epoch)
+        if self._token is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FunctionChangedWarning)  # it was told when the state was loaded
+                source.load_state_dict(self._token.to_dict())
+        self._reading = Reading(source, 0 if self._token is None else self._token.element)
+        self._token = None
+        return self._reading
 
     def __len__(self) -> int:
         """How many batches of an epoch this rank gets; TypeError where only reading tells."""
@@ -126,41 +162,54 @@ class Loader(IterableDataset[Any]):
         """Begin this epoch with the next `iter()`; where a loaded state stands within it, go on from there."""
         if epoch < 0:
             raise InvalidArgumentError(f"epoch is {epoch}: epochs count from 0")
-        if self._next is None or self._next.epoch != epoch:
-            self._next = Cursor(epoch)
+        if self._reading is not None or self._epoch != epoch:
+            self._stand(epoch)
 
-    def state_dict(self) -> dict[str, int]:
-        """Epoch, batches and errors, all ranks together, and the seed: five numbers that JSON can hold.
+    def _stand(self, epoch: int, token: Token | None = None) -> None:
+        """The next `iter()` begins this epoch, or goes on with it."""
+        if (before := self._reading) is not None and before.left:
+            self._keep(before)
+        self._epoch, self._token, self._reading = epoch, token, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the newest iteration stands, all ranks together, in the format of every iterator's `state_dict()`.
 
         >>> batches = loader(Dataset.range(6).batch(2).with_options(Options(seed=7)))
         >>> first = next(iter(batches))
-        >>> batches.state_dict()
-        {'version': 1, 'seed': 7, 'epoch': 0, 'batches': 1, 'errors': 0}
+        >>> state = batches.state_dict()
+        >>> state["epoch"], state["element"]
+        (0, 1)
         """
-        return {"version": VERSION, "seed": self._dataset.seed, **asdict(self._next or self._cursor)}
+        if self._reading is not None:
+            return self._reading.state_dict()
+        return self._dataset.iterate(self._epoch).state_dict() if self._token is None else self._token.to_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there with the next `iter()`.
+        """Go on from there with the next `iter()`. States of headrace before 0.2 are taken, too.
 
         Raises:
-            InvalidArgumentError: it is no such state, is of a later version, or of a dataset with another seed.
+            InvalidArgumentError: it is no such state, is of a later format, or of another pipeline or seed.
+
+        Warns:
+            FunctionChangedWarning: a function does not do what it did.
         """
-        cursor, seed = _read(state)
-        if seed != self._dataset.seed:
-            if (own := seed_of(self._dataset.node)) is not None:
-                raise InvalidArgumentError(f"the state is of seed {seed}, this dataset has {own}: use the same Options")
-            self._dataset = self._dataset.with_options(Options(seed=seed))
-            self._drop_idle()
-        self._next = cursor
+        graph = self._dataset.resolved
+        here = fingerprint(graph)
+        token = Token.from_dict(state) if not _is_old(state) else _converted_state(state, here)
+        accept(token, graph, here)
+        if token.seed != self._dataset.seed:
+            self._dataset = self._dataset.with_options(Options(seed=token.seed))
+            self._drop()
+        self._stand(token.epoch + token.ended, None if token.ended else token)
 
     def close(self) -> None:
         """Give back what the service keeps for the next epoch. The loader can be used again."""
-        self._drop_idle()
+        self._drop()
 
     def __repr__(self) -> str:
-        cursor = self._next or self._cursor
+        done = self._reading.dealt if self._reading is not None else self._token.element if self._token else 0
         where = "in this process" if self._service is None else f"on {self._service!r}"
-        return f"<Loader of {self._dataset!r} {where}: epoch {cursor.epoch}, after {cursor.batches} batches>"
+        return f"<Loader of {self._dataset!r} {where}: epoch {self._epoch}, after {done} batches>"
 
     def _where(self) -> tuple[int, int]:
         """Rank and world: asked for late, since trainers set them up after their loaders."""
@@ -170,27 +219,31 @@ class Loader(IterableDataset[Any]):
             return distributed.get_rank(), distributed.get_world_size()
         return _from_environment()
 
-    def _open(self, epoch: int) -> Iterator[Element]:
+    def _open(self, epoch: int) -> LocalIterator | ServiceIterator:
         if self._service is None:
             return self._dataset.iterate(epoch)
-        if self._idle is not None and self._idle.epoch + 1 == epoch:
-            idle, self._idle = self._idle, None
-            return iter(idle)
-        self._drop_idle()
+        kept, self._kept = self._kept, None
+        if kept is not None and isinstance(kept.source, ServiceIterator):
+            kept.source.set_epoch(epoch)
+            return iter(kept.source)
         return self._service.iterate(self._dataset, epoch=epoch)
 
-    def _drop_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.close()
-            self._idle = None
+    def _keep(self, reading: Reading) -> None:
+        self._drop()
+        self._kept = reading
 
-    def _ended(self, cursor: Cursor, source: Iterator[Element]) -> None:
-        """An epoch came to its end: its service iterator can open the next one."""
-        if cursor is self._cursor and self._next is None:
-            self._next = Cursor(self._cursor.epoch + 1)
-        if isinstance(source, ServiceIterator):
-            self._drop_idle()
-            self._idle = source
+    def _drop(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _left(self, reading: Reading, ended: bool) -> None:
+        """A loop is done with an epoch. The newest one's is still asked where it stands, and can open the next."""
+        reading.left = True
+        if reading is not self._reading:
+            reading.close()
+        elif ended:
+            self._stand(self._epoch + 1)
 
     @staticmethod
     def _check_worker() -> None:
@@ -206,12 +259,7 @@ class Epoch(Iterator[Any]):
 
     def __init__(self, loader: Loader, rank: int, world: int, pin: bool) -> None:
         self._loader, self._rank, self._world, self._pin = loader, rank, world, pin
-        self._source: Iterator[Element] | None = (
-            None  #: Opened with the first `next()`: trainers call `iter()` to look.
-        )
-        self._cursor = Cursor()
-        self._seen, self._errors = 0, 0
-        self._behind: Cursor | None = None  #: To be passed over first.
+        self._reading: Reading | None = None  #: Begun with the first `next()`: trainers call `iter()` to look.
         self._turn = 0  #: Whose batch comes next.
         self._mine: Element = None
         self._closed = False
@@ -219,61 +267,44 @@ class Epoch(Iterator[Any]):
     def __next__(self) -> Any:
         if self._closed:
             raise StopIteration
-        if self._source is None:
-            self._behind, self._source = self._loader._begin()
-            self._cursor = self._loader._cursor
+        if self._reading is None:
+            self._reading = self._loader._begin()
         try:
-            if self._behind is not None:
-                self._pass_over(self._behind, self._source)
-            return as_tensors(self._round(self._source), pin_memory=self._pin)
+            return as_tensors(self._round(self._reading), pin_memory=self._pin)
         except StopIteration:
-            self._closed = True
-            self._loader._ended(self._cursor, self._source)
+            self.close(ended=True)
             raise
 
-    def _round(self, source: Iterator[Element]) -> Element:
+    def _round(self, reading: Reading) -> Element:
         """One batch for each rank; ours."""
         while self._turn < self._world:
-            batch = self._take(source)
+            batch = self._take(reading)
             if self._turn == self._rank:
                 self._mine = batch
             self._turn += 1
-        self._cursor.batches, self._cursor.errors = self._seen, self._errors
+        reading.dealt = reading.taken
         mine, self._mine, self._turn = self._mine, None, 0
         return mine
 
-    def _take(self, source: Iterator[Element]) -> Element:
+    def _take(self, reading: Reading) -> Element:
         try:
-            batch = next(source)
+            batch = next(reading.source)
         except ServiceError:
             raise  # about the way to the server, not about an element
         except HeadraceError:
-            self._errors += 1
+            reading.taken += 1
+            if not self._turn:
+                reading.dealt = reading.taken  # what failed between two rounds is done with
             raise
-        self._seen += 1
+        reading.taken += 1
         return batch
 
-    def _pass_over(self, behind: Cursor, source: Iterator[Element]) -> None:
-        """What a former loader has delivered of this epoch."""
-        while self._seen < behind.batches:
-            try:
-                self._take(source)
-            except StopIteration:
-                raise FailedPreconditionError(
-                    f"the loaded state stands after {behind.batches} batches of epoch {behind.epoch}, which has only "
-                    f"{self._seen}: was it taken with another dataset?"
-                ) from None
-            except HeadraceError:
-                if self._errors > behind.errors:
-                    raise
-        self._behind = None
-
-    def close(self) -> None:
-        """Leave this epoch; its computing stops."""
+    def close(self, ended: bool = False) -> None:
+        """Leave this epoch."""
         if not self._closed:
             self._closed = True
-            if isinstance(self._source, ServiceIterator):
-                self._source.close()
+            if self._reading is not None:
+                self._loader._left(self._reading, ended)
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -322,18 +353,18 @@ def _below(name: str, key: Any) -> str:
     return f"{name}.{key}" if name else str(key)
 
 
-def _read(state: Mapping[str, Any]) -> tuple[Cursor, int]:
-    version = state.get("version") if isinstance(state, Mapping) else None
-    if version != VERSION:
-        raise InvalidArgumentError(
-            f"the state is of version {version!r}, this headrace reads {VERSION}"
-            if version is not None
-            else "this is no state of a headrace loader: it has no version"
-        )
+def _is_old(state: Any) -> bool:
+    """Whether it is of the format that loaders had of their own."""
+    return isinstance(state, Mapping) and state.get("version") == OLD
+
+
+def _converted_state(state: Mapping[str, Any], here: dict[str, Any]) -> Token:
+    """A state of five numbers, which tell nothing of the pipeline: the epoch is played from its start."""
     numbers: list[Any] = [state.get(name) for name in ("epoch", "batches", "errors", "seed")]
     if not all(type(each) is int for each in numbers) or min(numbers[:3]) < 0:
         raise InvalidArgumentError(f"the state holds {dict(state)}: its numbers are missing or no counts")
-    return Cursor(*numbers[:3]), numbers[3]
+    epoch, batches, errors, seed = numbers
+    return Token(fingerprint=here, seed=seed, epoch=epoch, element=batches + errors)
 
 
 def _from_environment() -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Token: where an iteration stands, as `state_dict()` gives it and `load_state_dict()` takes it.
 
-A plain dict of numbers, text and bytes, no pickle, the same in process and from a service:
+A plain dict of numbers and text, as JSON and `torch.load(weights_only=True)` take it, the same in process and from a
+service:
 
     headrace     2, the format's version
     fingerprint  of the pipeline (see `fingerprint`)
@@ -8,7 +9,7 @@ A plain dict of numbers, text and bytes, no pickle, the same in process and from
     epoch        and
     element      how many elements of it are done with, all consumers together
     ended        whether the end of the epoch was seen
-    state        a checkpoint at or before that element, as MessagePack; empty for the epoch's start
+    state        a checkpoint at or before that element: MessagePack in Base85; empty for the epoch's start
 
 A checkpoint says where all operators stood when `cursor` elements had been made, `checksum` their identities, and names
 the files that it needs, with their ends (see `ends`). Loading computes again what its operators held, and what
@@ -18,6 +19,7 @@ lies between it and the element. What is no such thing is refused with a typed e
 from __future__ import annotations
 
 import warnings
+from base64 import b85decode, b85encode
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +54,7 @@ __all__ = [
 #: Of tokens. Loaders of PyTorch wrote one of their own, 1.
 FORMAT = 2
 _LARGEST = 1 << 62
-_KINDS = {"fingerprint": dict, "seed": int, "epoch": int, "element": int, "ended": bool, "state": bytes}
+_KINDS = {"fingerprint": dict, "seed": int, "epoch": int, "element": int, "ended": bool, "state": str}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ class Token:
         >>> sorted(Token(fingerprint={}, seed=1, epoch=0, element=5).to_dict())
         ['element', 'ended', 'epoch', 'fingerprint', 'headrace', 'seed', 'state']
         """
-        return {"headrace": FORMAT} | {name: getattr(self, name) for name in _KINDS}
+        told = {name: getattr(self, name) for name in _KINDS}
+        return {"headrace": FORMAT} | told | {"state": b85encode(self.state).decode()}
 
     @classmethod
     def from_dict(cls, data: Any) -> Token:
@@ -98,7 +101,11 @@ class Token:
             raise InvalidArgumentError("the state's epoch and element must be counts")
         if abs(data["seed"]) > MOST:
             raise InvalidArgumentError(f"the state's seed must lie between -{MOST} and {MOST}")
-        return cls(**{name: data[name] for name in _KINDS})
+        try:
+            state = b85decode(data["state"])
+        except ValueError as error:
+            raise InvalidArgumentError(f"the state's state is no Base85: {error}") from None
+        return cls(**{name: data[name] for name in _KINDS} | {"state": state})
 
     def checkpoint(self, folder: str) -> State | None:
         """Its checkpoint, if it has one, with files named as they are here, where `folder` holds relative names.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import subprocess
 import sys
 from collections import namedtuple
@@ -311,8 +311,11 @@ def _plain(outcome: Any) -> Any:
 # State.
 
 
-def through_json(state: dict[str, int]) -> Any:
-    return json.loads(json.dumps(state))
+def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    file = io.BytesIO()
+    torch.save(state, file)
+    found: dict[str, Any] = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+    return found
 
 
 @pytest.mark.parametrize("taken", [0, 1, 7, 10])
@@ -322,8 +325,8 @@ def test_a_new_loader_goes_on_where_the_state_was_taken(make: Make, numbers: Dat
     iterator = iter(batches)
     for _ in range(taken):
         next(iterator)
-    state = through_json(batches.state_dict())
-    assert state == {"version": 1, "seed": 5, "epoch": 1, "batches": taken, "errors": 0}
+    state = through_a_file(batches.state_dict())
+    assert (state["headrace"], state["seed"], state["epoch"], state["element"]) == (2, 5, 1, taken)
     again = make(numbers)
     again.load_state_dict(state)
     assert again.state_dict() == state
@@ -331,14 +334,45 @@ def test_a_new_loader_goes_on_where_the_state_was_taken(make: Make, numbers: Dat
     assert listed(again) == epoch_of(numbers, 2)
 
 
+def test_a_loop_that_was_left_is_still_asked_where_it_stands(make: Make, numbers: Dataset) -> None:
+    batches = make(numbers)
+    for at, _ in enumerate(batches):
+        if at == 3:
+            break
+    state = through_a_file(batches.state_dict())
+    assert state["element"] == 4
+    assert listed(batches) == epoch_of(numbers, 1)
+    batches.load_state_dict(state)
+    assert listed(batches) == epoch_of(numbers, 0)[4:]
+
+
+def test_a_loader_goes_on_where_an_iterator_stands_and_the_other_way_round(make: Make, numbers: Dataset) -> None:
+    here = numbers.iterate(2)
+    first = [next(here).tolist() for _ in range(3)]
+    batches = make(numbers)
+    batches.load_state_dict(here.state_dict())
+    iterator = iter(batches)
+    first += [next(iterator).tolist() for _ in range(3)]
+    here.load_state_dict(through_a_file(batches.state_dict()))
+    assert first + [batch.tolist() for batch in here] == epoch_of(numbers, 2)
+
+
 def test_after_the_end_the_state_is_the_beginning_of_the_next_epoch(make: Make, numbers: Dataset) -> None:
     batches = make(numbers)
     assert batches.state_dict()["epoch"] == 0
     listed(batches)
     state = batches.state_dict()
-    assert (state["epoch"], state["batches"]) == (1, 0)
+    assert (state["epoch"], state["element"]) == (1, 0)
     batches.load_state_dict(state)
     assert listed(batches) == epoch_of(numbers, 1)
+
+
+def test_the_state_of_an_ended_iterator_begins_the_next_epoch(make: Make, numbers: Dataset) -> None:
+    ended = numbers.iterate(3)
+    list(ended)
+    batches = make(numbers)
+    batches.load_state_dict(ended.state_dict())
+    assert listed(batches) == epoch_of(numbers, 4)
 
 
 def test_a_loaded_state_survives_set_epoch_of_its_own_epoch_alone(numbers: Dataset) -> None:
@@ -378,11 +412,11 @@ def test_a_state_is_restored_in_another_number_of_ranks(numbers: Dataset, before
     loaders = [loader(numbers, rank=rank, world=before) for rank in range(before)]
     ranks = [iter(each) for each in loaders]
     dealt = [next(each).tolist() for _ in range(2) for each in ranks]
-    (state,) = {json.dumps(each.state_dict()) for each in loaders}
-    assert json.loads(state)["batches"] == 2 * before
+    state, *others = (through_a_file(each.state_dict()) for each in loaders)
+    assert {each["element"] for each in (state, *others)} == {2 * before}
     again = [loader(numbers, rank=rank, world=after) for rank in range(after)]
     for each in again:
-        each.load_state_dict(json.loads(state))
+        each.load_state_dict(state)
     rest = [batch for turn in zip(*map(listed, again), strict=True) for batch in turn]
     left = epoch_of(numbers, 0)[2 * before :]
     assert dealt == epoch_of(numbers, 0)[: 2 * before]
@@ -399,24 +433,23 @@ def test_a_dataset_without_a_seed_takes_that_of_the_state(make: Make) -> None:
     iterator = iter(batches)
     next(iterator)
     again = make(unseeded())
-    again.load_state_dict(through_json(batches.state_dict()))
+    again.load_state_dict(through_a_file(batches.state_dict()))
     assert listed(again) == whole[1:]
 
 
-def test_failed_elements_are_passed_over_once_more(make: Make) -> None:
+def test_a_failed_element_is_done_with_like_any_other(make: Make) -> None:
     dataset = Dataset.range(10).map(fails_at_6).with_options(Options(seed=1))
     batches = make(dataset)
     iterator = iter(batches)
     seen = [next(iterator).item() for _ in range(6)]
+    before = batches.state_dict()
     with pytest.raises(hr.FunctionError, match="six"):
         next(iterator)
-    before = batches.state_dict()
-    seen.append(next(iterator).item())
     after = batches.state_dict()
-    assert (before["batches"], before["errors"], after["batches"], after["errors"]) == (6, 0, 7, 1)
+    assert (before["element"], after["element"]) == (6, 7)
     again = make(dataset)
     again.load_state_dict(after)
-    assert [each.item() for each in again] == [8, 9]
+    assert seen + [each.item() for each in again] == [0, 1, 2, 3, 4, 5, 7, 8, 9]
     again.load_state_dict(before)
     iterator = iter(again)
     with pytest.raises(hr.FunctionError, match="six"):
@@ -424,29 +457,65 @@ def test_failed_elements_are_passed_over_once_more(make: Make) -> None:
     assert [each.item() for each in iterator] == [7, 8, 9]
 
 
+def test_what_failed_within_a_round_is_behind_the_state_until_the_round_is_full() -> None:
+    dataset = Dataset.range(10).map(fails_at_6).with_options(Options(seed=1))
+    batches = loader(dataset, rank=0, world=4)
+    iterator = iter(batches)
+    next(iterator)
+    with pytest.raises(hr.FunctionError, match="six"):
+        next(iterator)
+    state = batches.state_dict()
+    assert state["element"] == 4
+    again = loader(dataset, rank=2, world=4)
+    again.load_state_dict(state)
+    resumed = iter(again)
+    with pytest.raises(hr.FunctionError, match="six"):
+        next(resumed)
+    assert next(resumed).item() == 7
+
+
+def test_states_of_the_first_format_are_taken(make: Make, numbers: Dataset) -> None:
+    batches = make(numbers)
+    batches.load_state_dict({"version": 1, "seed": 5, "epoch": 1, "batches": 6, "errors": 0})
+    assert listed(batches) == epoch_of(numbers, 1)[6:]
+    for wrong in ({"epoch": -1}, {"batches": "3"}, {"seed": None}):
+        with pytest.raises(hr.InvalidArgumentError, match="missing or no counts"):
+            batches.load_state_dict({"version": 1, "seed": 5, "epoch": 1, "batches": 6, "errors": 0} | wrong)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "of version 2, this headrace reads 1"),
-        ({"version": None}, "no state of a headrace loader"),
-        ({"epoch": -1}, "missing or no counts"),
-        ({"batches": "3"}, "missing or no counts"),
-        ({"seed": None}, "missing or no counts"),
-        ({"seed": 6}, "of seed 6, this dataset has 5"),
+        ({"headrace": 3}, "of format 3, and this headrace reads 2"),
+        ({"headrace": None}, "no state of a headrace iterator"),
+        ({"epoch": -1}, "must be counts"),
+        ({"element": "3"}, "element is str, not int"),
+        ({"seed": 6}, r"token: Options\(seed=6\), here: Options\(seed=5\)"),
     ],
 )
 def test_a_state_that_is_none_of_ours_is_refused(numbers: Dataset, change: dict[str, Any], message: str) -> None:
     batches = loader(numbers)
     with pytest.raises(hr.InvalidArgumentError, match=message):
         batches.load_state_dict(batches.state_dict() | change)
-    with pytest.raises(hr.InvalidArgumentError, match="no state of a headrace loader"):
+    with pytest.raises(hr.InvalidArgumentError, match="no state of a headrace iterator"):
         batches.load_state_dict([1])  # type: ignore[arg-type]
+
+
+def test_a_state_of_another_pipeline_is_refused_and_a_changed_function_warns_once(make: Make) -> None:
+    batches = loader(Dataset.range(20).map(lambda x: x + 1).batch(2))
+    state = batches.state_dict()
+    with pytest.raises(hr.InvalidArgumentError, match=r"token: batch\(2\), here: batch\(4\)"):
+        loader(Dataset.range(20).map(lambda x: x + 1).batch(4)).load_state_dict(state)
+    changed = make(Dataset.range(20).map(lambda x: x + 2).batch(2))
+    with pytest.warns(hr.FunctionChangedWarning, match="map"):
+        changed.load_state_dict(state)
+    assert listed(changed)[0] == [2, 3]
 
 
 def test_a_state_beyond_the_end_is_of_another_dataset(make: Make, numbers: Dataset) -> None:
     batches = make(numbers)
-    batches.load_state_dict(batches.state_dict() | {"batches": 11})
-    with pytest.raises(hr.FailedPreconditionError, match=r"after 11 batches of epoch 0, which has only 10"):
+    batches.load_state_dict(batches.state_dict() | {"element": 11})
+    with pytest.raises(hr.FailedPreconditionError, match=r"after 11 elements of epoch 0, which has only 10"):
         next(iter(batches))
 
 

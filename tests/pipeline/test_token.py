@@ -9,6 +9,7 @@ import pkgutil
 import subprocess
 import sys
 import warnings
+from base64 import b85decode, b85encode
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from inspect import isabstract
@@ -111,7 +112,7 @@ def ahead(iterator: Iterator[Any], count: int) -> list[Any]:
 
 def saved(token: dict[str, Any]) -> dict[str, Any]:
     """As it comes back from a file."""
-    again: dict[str, Any] = msgpack.unpackb(msgpack.packb(token))
+    again: dict[str, Any] = json.loads(json.dumps(token))
     return again
 
 
@@ -140,7 +141,7 @@ def test_without_a_checkpoint_the_epoch_is_played_from_its_start(name: str, outc
     for at in (0, 1, len(expected) // 2, len(expected)):
         first = dataset.iterate(0)
         before = ahead(first, at)
-        assert first.state_dict()["state"] == b""
+        assert first.state_dict()["state"] == ""
         second = dataset.iterate(3)
         second.load_state_dict(saved(first.state_dict()))
         same(before + outcomes(second), expected)
@@ -186,8 +187,8 @@ def test_a_token_says_nothing_of_content_and_is_plain_data() -> None:
     token = iterator.state_dict()
     assert sorted(token) == ["element", "ended", "epoch", "fingerprint", "headrace", "seed", "state"]
     assert (token["headrace"], token["epoch"], token["element"], token["ended"]) == (FORMAT, 0, 4, False)
-    assert b"Apache" not in token["state"]
-    json.dumps({name: value for name, value in token.items() if name != "state"})
+    assert b"Apache" not in b85decode(token["state"])
+    assert json.loads(json.dumps(token)) == token
 
 
 def test_the_state_after_the_end_is_that_of_an_ended_iterator() -> None:
@@ -401,7 +402,9 @@ def test_what_is_no_token_is_refused(name: str) -> None:
         iter(Dataset.range(3)).load_state_dict(data)
 
 
-@pytest.mark.parametrize(("name", "value"), [("element", -1), ("epoch", 1 << 63), ("state", "text"), ("ended", 1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("element", -1), ("epoch", 1 << 63), ("state", b"bytes"), ("state", '"'), ("ended", 1)]
+)
 def test_fields_out_of_place_are_refused(name: str, value: Any) -> None:
     with pytest.raises(hr.InvalidArgumentError):
         Token.from_dict({**iter(Dataset.range(3)).state_dict(), name: value})
@@ -414,12 +417,12 @@ def test_a_damaged_state_is_a_typed_error_or_goes_on(name: str) -> None:
     iterator = dataset.iterate(0)
     ahead(iterator, 8)
     token = iterator.state_dict()
-    state = token["state"]
+    state = b85decode(token["state"])
 
     @settings(max_examples=60, deadline=None)
     @given(st.integers(0, len(state) - 1), st.binary(min_size=0, max_size=3), st.integers(0, 3))
     def damaged(at: int, put: bytes, taken: int) -> None:
-        broken = {**token, "state": state[:at] + put + state[at + taken :]}
+        broken = {**token, "state": b85encode(state[:at] + put + state[at + taken :]).decode()}
         try:
             again = dataset.iterate(0)
             again.load_state_dict(broken)
@@ -431,7 +434,7 @@ def test_a_damaged_state_is_a_typed_error_or_goes_on(name: str) -> None:
 
 
 def test_a_checkpoint_after_the_element_is_refused() -> None:
-    state = msgpack.packb({"cursor": 5, "checksum": 0, "operator": {}})
+    state = b85encode(msgpack.packb({"cursor": 5, "checksum": 0, "operator": {}})).decode()
     token = {**iter(Dataset.range(3)).state_dict(), "state": state}
     with pytest.raises(MalformedMessage, match="of element 0 with a checkpoint of 5"):
         iter(Dataset.range(3)).load_state_dict(token)

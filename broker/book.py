@@ -181,6 +181,11 @@ class EpochEntry:
     judged: dict[int, Judged] = field(default_factory=dict)  #: By serial number: what that checkpoint does not know.
     rewound: Rewound | None = None  #: What it began with, if not with its first element.
 
+    def judge(self, fact: Judged) -> None:
+        """A verdict; the newest of one element stands for it."""
+        others = {serial: each for serial, each in self.judged.items() if each.verdict[1:4] != fact.verdict[1:4]}
+        self.judged = {**others, fact.serial: fact}
+
     def settle(self, checkpoint: Checkpointed) -> None:
         """Whoever begins anew begins here; what was decided before need not be known any more."""
         self.checkpoint = checkpoint
@@ -324,8 +329,8 @@ class Book:
                     place.acknowledged = max(cursor, place.acknowledged)
             case Checkpointed(job, epoch) if epoch in self.jobs[job].epochs:
                 self.jobs[job].epochs[epoch].settle(fact)
-            case Judged(job, epoch, serial) if epoch in self.jobs[job].epochs:
-                self.jobs[job].epochs[epoch].judged[serial] = fact
+            case Judged(job, epoch) if epoch in self.jobs[job].epochs:
+                self.jobs[job].epochs[epoch].judge(fact)
             case EpochEnded():
                 self._keep(fact)
             case Rewound(job):

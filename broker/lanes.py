@@ -9,7 +9,8 @@ from itertools import count
 from typing import Any
 
 from ..pipeline.arrivals import Arrivals
-from ..pipeline.errors import from_data, to_data
+from ..pipeline.counts import Counts
+from ..pipeline.errors import MalformedMessage, from_data, to_data
 from ..pipeline.feeds import Feed, HandedFeed, Job, job_of, state_of
 from ..pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from ..pipeline.store import Store
@@ -75,6 +76,7 @@ class LaneStream(Operator):
     release: Callable[[Lane], None]
     share: int = 1  #: How many such streams share what one alone may have under way.
     verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that fail.
+    counts: Counts = field(default_factory=Counts)  #: To which what does not come out of it goes.
     forgiven: bool = False  #: Whether what fails before the segment is dropped by it,
     warns: bool = False  #: and told.
     lanes: deque[Lane | Failed] = field(default_factory=deque)
@@ -95,7 +97,7 @@ class LaneStream(Operator):
                 self.lanes.popleft()
                 if not self.forgiven:
                     return head
-                self.verdicts.ignore(head, self.warns)
+                self.verdicts.ignore(head, self.counts, self.warns)
                 continue
             got = head.arrivals.pop(limit)
             if got is not None:
@@ -103,7 +105,7 @@ class LaneStream(Operator):
                     self._abandon(head)
                 if not isinstance(got, Failed) or not got.ignored:
                     return got
-                self.verdicts.ignore(got, self.warns)
+                self.verdicts.ignore(got, self.counts, self.warns)
                 continue
             if not head.arrivals.spent:
                 return Signal.PENDING
@@ -114,7 +116,7 @@ class LaneStream(Operator):
         """Open lanes as far ahead as is allowed; whether there is any lane."""
         while len(self.lanes) < (most or self.look_ahead) and not self.ended:
             if self.marks is not None:
-                self.marks.take(self.told)
+                self.marks.take(self.told, self.verdicts.serial)
             job = self.feed.next()
             if isinstance(job, Job):
                 self._open(job)
@@ -127,7 +129,7 @@ class LaneStream(Operator):
         return bool(self.lanes)
 
     def _open(self, job: Job) -> None:
-        lane = Lane(next(self.splits), self.depth, Arrivals(job, self.store, self.verdicts))
+        lane = Lane(next(self.splits), self.depth, Arrivals(job, self.store, self.verdicts, self.counts))
         self.lanes.append(lane)
         self.by_split[lane.split] = lane
 
@@ -208,7 +210,10 @@ class LaneStream(Operator):
             if "error" in each:
                 self.lanes.append(Failed(from_data(each["error"])))
             else:
-                self._open(job_of(each, self.store, find))
+                job = job_of(each, self.store, find)
+                if not self.feed.could_give(job):
+                    raise MalformedMessage("work under way that is none of here")
+                self._open(job)
 
 
 def _lane_state(lane: Lane | Failed, keep: Keep) -> dict[str, Any]:

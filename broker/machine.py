@@ -429,7 +429,7 @@ class Broker(Alive):
                 told.append(verdict)
         if path := run.verdicts.policy.path:
             for verdict in told:
-                yield Quarantine(run.job, run.epoch, path, run.name, verdict)
+                yield Quarantine(run.job, run.epoch, path, run.verdicts.run, verdict)
         while run.verdicts.warnings:
             text = run.verdicts.warnings.pop(0)
             yield from (Reply(talk.peer, Printed("server", f"{text}\n")) for talk in talks)

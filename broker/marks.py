@@ -32,14 +32,19 @@ class Marks:
 
     feed: HandedFeed
     taken: deque[tuple[int, State]] = field(default_factory=deque)
+    serials: deque[int] = field(default_factory=deque)  #: Of the verdict made last before each.
     due: bool = True
 
-    def take(self, told: int) -> None:
-        """Where it is time for one, note where the input stands; `told` is how much is under way."""
+    def take(self, told: int, serial: int = 0) -> None:
+        """Where it is time for one, note where the input stands; `told` is how much is under way.
+
+        `serial` is the number of the verdict made last: who goes on from the mark has to know those behind it.
+        """
         if not self.due or (self.taken and told < LITTLE // 8):
             return
         self.due = False
         self.taken.append((self.feed.given, self.feed.snapshot(self._keep)))
+        self.serials.append(serial)
 
     def _keep(self, handles: Any, draws: Draws | None = None, numbers: Handles | None = None) -> Kept:
         if isinstance(handles, Kept):
@@ -51,6 +56,7 @@ class Marks:
         self.due = True
         while len(self.taken) > 1 and self.taken[1][0] <= number:
             self.taken.popleft()
+            self.serials.popleft()
         if told < LITTLE or not self.taken:
             return None
         first, state = self.taken[0]

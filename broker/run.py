@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
 from ..pipeline.columns import Array
-from ..pipeline.errors import FailedPreconditionError, HeadraceError, MalformedMessage
+from ..pipeline.counts import Counts
+from ..pipeline.errors import FailedPreconditionError, HeadraceError, MalformedMessage, ResourceExhaustedError
 from ..pipeline.feeds import Feed, OnceFeed, payload_of
 from ..pipeline.held import saved
 from ..pipeline.messages import Credit, Pieces
@@ -20,7 +22,7 @@ from ..pipeline.pieces import piece_from
 from ..pipeline.recovery import Recovered
 from ..pipeline.segment import Segment
 from ..pipeline.store import Store
-from ..pipeline.verdicts import Verdict, Verdicts, ledger_of, policy_of
+from ..pipeline.verdicts import Verdict, Verdicts, policy_of
 from .lanes import Lane, LaneStream
 from .ledger import Effort
 from .rounds import Rounds
@@ -92,7 +94,7 @@ class Run:
         rounds = self.rounds
         each = [outbox.produced for outbox in rounds.outboxes]
         dealt = {"delivered": sum(each) - rounds.padded, "dropped": rounds.dropped, "padded": rounds.padded}
-        stream = ledger_of(self.verdicts.counts, rounds.produced, rounds.checksum)
+        stream = self.verdicts.counts.ledger(rounds.produced, rounds.checksum)
         return {**self.effort.to_data(), **stream, **dealt, "consumers": each}
 
     @property
@@ -139,7 +141,7 @@ class Run:
             self.store,
             self.seed,
             self.epoch,
-            stream=lambda segment, feed: self._stream(feed, segment.path[-1], segment),
+            stream=lambda segment, feed, counts: self._counted(self._stream(feed, segment.path[-1]), segment, counts),
             cut=self._cut,
             rows_each=lambda rows: max(1, min(self.limits.rows_each, rows // self.limits.splits_least)),
             buffer_bytes=buffer_bytes_of(self.graph) or BUFFER_BYTES,
@@ -154,8 +156,13 @@ class Run:
         """Memory that the one consumer shares."""
         return self.rounds.room(0, nbytes) if self.rounds.room is not None else None
 
-    def _stream(self, feed: Feed, depth: int, segment: Segment | None = None) -> LaneStream:
-        """A segment's stream; without the segment, one that computes again what was held, of which nothing counts."""
+    def _counted(self, stream: LaneStream, segment: Segment, counts: Counts) -> LaneStream:
+        """A segment's stream; one that computes again what was held counts nothing, and decides nothing."""
+        stream.verdicts, stream.counts = self.verdicts, counts
+        stream.forgiven, stream.warns = segment.forgiven is not None, segment.warns
+        return stream
+
+    def _stream(self, feed: Feed, depth: int) -> LaneStream:
         stream = LaneStream(
             feed,
             self.store,
@@ -166,9 +173,6 @@ class Run:
             release=self._release,
             share=feed.share if isinstance(feed, OnceFeed) else 1,
         )
-        if segment is not None:
-            stream.verdicts = self.verdicts
-            stream.forgiven, stream.warns = segment.forgiven is not None, segment.warns
         self.streams.append(stream)
         return stream
 
@@ -283,7 +287,10 @@ class Run:
             self._judge()
         self.operator, self.state = judged(self.graph, self._settings()), None
         if recovered.complete:
-            self.operator.restore(state, recovered.find)
+            try:
+                self.operator.restore(state, recovered.find)
+            except Exception as error:
+                self.error = self._unfit(error)
 
     def look_ahead(self, workers: int) -> None:
         """Open lanes ahead of consumption, enough for so many workers, the most downstream segments first."""
@@ -351,12 +358,17 @@ class Run:
         if not (due or late) or self.state is not None or self.ended:
             return
         self.checkpoint_at, self.checkpoint_cursor, self.decided = now, produced, 0
-        self.effort.checkpoints += 1
-        if self.checkpoints and self.checkpoints[-1][0] == produced:
-            self.checkpoints.pop()  # nothing came but failures
-        self.checkpoints.append(
-            (produced, self.rounds.to_data() | saved(self.operator, self.store) | {"decided": self.verdicts.serial})
-        )
+        with suppress(ResourceExhaustedError):  # the one before stays, and more is computed again
+            state = self.rounds.to_data() | saved(self.operator, self.store) | {"decided": self._known_before()}
+            self.effort.checkpoints += 1
+            if self.checkpoints and self.checkpoints[-1][0] == produced:
+                self.checkpoints.pop()  # nothing came but failures
+            self.checkpoints.append((produced, state))
+
+    def _known_before(self) -> int:
+        """The serial number up to which verdicts need not be known by whoever begins at a checkpoint taken now."""
+        marks = (each.marks.serials[0] for each in self.streams if each.marks is not None and each.marks.serials)
+        return min([self.verdicts.serial, *marks])
 
     def settled(self) -> tuple[int, State] | None:
         """The newest checkpoint that is not after what is acknowledged; older ones are forgotten."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .counts import Counts
 from .feeds import Job
 from .lineage import Hopped, Lineage
 from .operators.protocol import Failed
@@ -30,6 +31,7 @@ class Arrivals:
     job: Job
     store: Store
     verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that failed.
+    counts: Counts = field(default_factory=Counts)  #: To which what is consumed of it goes.
     watermark: int = field(init=False)  #: All input positions before this one are covered.
     complete: bool = False
     consumed: int = field(init=False)  #: All elements before this position were handed on.
@@ -95,7 +97,7 @@ class Arrivals:
             return first[0]
         handles, positions, each, gaps = first  # type: ignore[misc]
         if gaps is not None:
-            self.verdicts.counts.filtered += int(gaps[1 : limit + (len(handles) <= limit)].sum())
+            self.counts.filtered += int(gaps[1 : limit + (len(handles) <= limit)].sum())
         if len(handles) > limit:
             self._queue.appendleft((handles[limit:], positions[limit:], each, None if gaps is None else gaps[limit:]))
             handles = handles[:limit]
@@ -105,7 +107,7 @@ class Arrivals:
 
     def _advance(self) -> None:
         """All before the first that waits is consumed, and what was left out there is counted."""
-        counts, queue = self.verdicts.counts, self._queue
+        counts, queue = self.counts, self._queue
         while queue and isinstance(left_out := queue[0][0], int):
             counts.filtered += left_out
             queue.popleft()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from typing import TypeAlias
 
 from .cardinality import cardinality, empty
 from .columns import Allocate
+from .counts import Counts
 from .feeds import Feed, FileFeed, HandedFeed, Job, OnceFeed, RowFeed, handed
 from .flat import GRAIN
 from .folding import Fold
@@ -54,8 +55,8 @@ __all__ = ["BUFFER_BYTES", "Settings", "build", "buffer_bytes_of", "judged", "pa
 #: What a shuffle may hold unless Options say otherwise.
 BUFFER_BYTES = 4 << 30
 
-#: How the elements of a segment come about: computed here, or leased to workers.
-Streams: TypeAlias = Callable[[Segment, Feed], Operator]
+#: How the elements of a segment come about, computed here or leased to workers, and where it is counted what does not.
+Streams: TypeAlias = Callable[[Segment, Feed, Counts], Operator]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +75,7 @@ class Settings:
     top: Node | None = None  #: What makes them.
     eager: int = 0  #: How many streams of an interleave may be open before their turn.
     verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that fail.
+    counts: Counts = field(default_factory=Counts)  #: To which what does not come out of these operators goes.
 
 
 def buffer_bytes_of(node: Node) -> int | None:
@@ -93,7 +95,7 @@ def top_of(node: Node) -> Node:
 
 def judged(graph: Node, to: Settings) -> Operator:
     """The operator that gives the elements of a whole graph, where it is decided what becomes of those that fail."""
-    return Judge(build(graph, to), to.verdicts)
+    return Judge(build(graph, replace(to, counts=to.verdicts.counts)), to.verdicts)
 
 
 @singledispatch
@@ -105,14 +107,16 @@ def build(node: Node, to: Settings, at: Place = START) -> Operator:
     segment = segment_at(node, at.branch)
     if segment.leaf is None and segment.input is not None and not segment.steps:
         return build(segment.input, to, at)
-    return to.stream(segment, _feed(segment, to, at))
+    return to.stream(segment, _feed(segment, to, at), to.counts)
 
 
 def _feed(segment: Segment, to: Settings, at: Place) -> Feed:
     if segment.leaf is None or segment.flat:
         assert segment.input is not None, "a segment has a leaf or an input"
         grain = GRAIN if segment.flat else 1
-        return HandedFeed(segment.path, build(segment.input, to, at), to.store, grain)
+        counts = to.counts.branch()
+        source = build(segment.input, replace(to, counts=counts), at)
+        return HandedFeed(segment.path, source, to.store, grain, counts=counts)
     leaf = at.path(segment.leaf)
     if isinstance(segment.leaf, Generator):
         return OnceFeed(Job(Work(segment.path, derive("leaf", list(leaf), list(at.passes)), 0, None)), to.store)
@@ -132,7 +136,7 @@ def _key(node: Shuffle, to: Settings, at: Place) -> int:
 
 def _segment(node: Node, to: Settings, at: Place) -> Operator:
     segment = segment_at(node, at.branch)
-    return to.stream(segment, _feed(segment, to, at))
+    return to.stream(segment, _feed(segment, to, at), to.counts)
 
 
 @build.register
@@ -145,7 +149,7 @@ def _(node: IgnoreErrors, to: Settings, at: Place = START) -> Operator:
     segment = segment_at(node, at.branch)
     if segment.leaf is not None or segment.steps:
         return _segment(node, to, at)
-    return IgnoreErrorsOperator(build(node.source, to, at), to.store, to.verdicts, node.log_warning)
+    return IgnoreErrorsOperator(build(node.source, to, at), to.store, to.verdicts, to.counts, node.log_warning)
 
 
 @build.register
@@ -230,6 +234,6 @@ def _(node: Interleave, to: Settings, at: Place = START) -> Operator:
 
     def opened(inputs: Handles) -> Operator:
         job = handed(segment.path, to.store, inputs, GRAIN, turns=True) if len(inputs) else None
-        return to.stream(segment, OnceFeed(job, to.store, share=node.cycle))
+        return to.stream(segment, OnceFeed(job, to.store, share=node.cycle), to.counts)
 
     return InterleaveOperator(build(node.source, to, at), to.store, opened, node.cycle, node.block, to.eager)

@@ -14,7 +14,8 @@ import numpy as np
 
 from .arrivals import Arrivals
 from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
-from .errors import from_data, to_data
+from .counts import Counts
+from .errors import MalformedMessage, from_data, to_data
 from .feeds import Feed, Job, job_of, payload_of, state_of
 from .flat import Flat, Inside
 from .generating import generated
@@ -93,7 +94,7 @@ def settings(
         store,
         seed,
         epoch,
-        stream=lambda segment, feed: Stream(segment, feed, found, inside, nested),
+        stream=lambda segment, feed, counts: Stream(segment, feed, found, inside, nested, counts),
         cut=lambda leaf, path: (0, None),
         rows_each=lambda rows: max(1, rows),
         buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
@@ -115,6 +116,7 @@ class Stream(Operator):
     settings: Settings
     inside: Inside | None = None
     nested: bool = False
+    counts: Counts = field(default_factory=Counts)
     lanes: deque[Job | Failed] = field(default_factory=deque)  #: That come before what the feed gives.
     ended: bool = False  #: Whether the feed has nothing behind the lanes.
     arrivals: Arrivals | None = None
@@ -131,11 +133,11 @@ class Stream(Operator):
             if self.arrivals is None:
                 job = self._next()
                 if isinstance(job, Failed) and self.segment.forgiven is not None:
-                    self.settings.verdicts.ignore(job, self.segment.warns)
+                    self.settings.verdicts.ignore(job, self.counts, self.segment.warns)
                     continue
                 if not isinstance(job, Job):
                     return job
-                self.arrivals = Arrivals(job, self.settings.store, self.settings.verdicts)
+                self.arrivals = Arrivals(job, self.settings.store, self.settings.verdicts, self.counts)
             got = self.arrivals.pop(limit)
             if got is None:
                 if self.arrivals.spent:
@@ -147,7 +149,7 @@ class Stream(Operator):
                 self._abandon(self.arrivals.job.work.origin)
             if not isinstance(got, Failed) or not got.ignored:
                 return got
-            self.settings.verdicts.ignore(got, self.segment.warns)
+            self.settings.verdicts.ignore(got, self.counts, self.segment.warns)
 
     def _next(self) -> Job | Signal | Failed:
         if self.lanes:
@@ -228,6 +230,8 @@ class Stream(Operator):
                 self.lanes.append(Failed(from_data(each["error"])))
             else:
                 job = job_of(each, self.settings.store, find)
+                if not self.feed.could_give(job):
+                    raise MalformedMessage("work under way that is none of here")
                 self.settings.store.opened(job.work)
                 self.lanes.append(job)
 

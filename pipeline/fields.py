@@ -100,6 +100,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "file": _file,
     # Counts, and the numbers of what is held.
     "at": _count,
+    "branch": _counts,
     "drawn": _count,
     "given": _count,
     "grain": _count,

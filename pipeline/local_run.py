@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .build import Settings, judged
-from .errors import FailedPreconditionError, HeadraceError, MalformedMessage
+from .errors import FailedPreconditionError, HeadraceError, MalformedMessage, ResourceExhaustedError
 from .execution import Stream, settings
 from .held import saved
 from .kernels.identity import chain
@@ -21,7 +22,7 @@ from .quarantine import Quarantine
 from .recovery import Recovered
 from .segment import segment_of
 from .store import Store
-from .verdicts import Verdict, Verdicts, ledger_of, policy_of, with_verdicts
+from .verdicts import Verdict, Verdicts, policy_of, with_verdicts
 
 __all__ = ["LocalRun"]
 
@@ -101,8 +102,9 @@ class LocalRun:
         return self.saved and with_verdicts(self.saved, self.made)
 
     def _save(self, now: float) -> None:
-        self.saved = {"cursor": self.pulled, "checksum": self.checksum} | saved(self.operator, self.store)
-        self.made = []
+        with suppress(ResourceExhaustedError):  # the one before stays, and more is computed again
+            self.saved = {"cursor": self.pulled, "checksum": self.checksum} | saved(self.operator, self.store)
+            self.made = []
         after = time.monotonic()
         self.due = after + max(LEAST_S, SHARE * (after - now))
 
@@ -154,7 +156,7 @@ class LocalRun:
     @property
     def ledger(self) -> dict[str, Any]:
         """What became of all that was consumed so far, in the words of a service's ledger."""
-        return {"computed": self.verdicts.computed, **ledger_of(self.verdicts.counts, self.pulled, self.checksum)}
+        return {"computed": self.verdicts.computed, **self.verdicts.counts.ledger(self.pulled, self.checksum)}
 
     def _built(self) -> Operator:
         return judged(self.graph, self._settings(self.verdicts))

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
+from .counts import Counts
 from .errors import FunctionError, HeadraceError, MalformedMessage, ResourceExhaustedError, from_data, to_data
 from .feeds import Job
 from .nodes import Configured, Node
@@ -26,11 +27,9 @@ __all__ = [
     "IGNORED",
     "RAISED",
     "SKIPPED",
-    "Counts",
     "Policy",
     "Verdict",
     "Verdicts",
-    "ledger_of",
     "policy_of",
     "with_verdicts",
 ]
@@ -106,22 +105,6 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Counts:
-    """What did not come out of an epoch so far, of all that its operators consumed."""
-
-    filtered: int = 0
-    ignored: int = 0  #: Failed below an `ignore_errors`.
-    skipped: int = 0  #: Failed and left out at the end of the pipeline.
-    failed: int = 0  #: Failed and raised.
-
-
-def ledger_of(counts: Counts, count: int, checksum: int) -> dict[str, Any]:
-    """What is a property of the stream, however often any of it was computed, in the words of the ledger."""
-    left = {"filtered": counts.filtered, "skipped": counts.skipped + counts.ignored, "failed": counts.failed}
-    return {**left, "count": count, "checksum": checksum}
-
-
-@dataclass(slots=True)
 class Verdicts:
     """What is decided in an epoch, what is known to have been decided, and how much of each there was."""
 
@@ -132,14 +115,13 @@ class Verdicts:
     fresh: list[Verdict] = field(default_factory=list)  #: Made since they were taken, to be kept by whoever runs this.
     warnings: list[str] = field(default_factory=list)  #: What `ignore_errors(log_warning=True)` has to say; as above.
     serial: int = 0  #: Of the verdict made last.
-    number: int = 0  #: Of the last one that is known.
     _known: dict[tuple[tuple[int, ...], int], dict[Name, Verdict]] = field(default_factory=dict)
     _pending: dict[int, Verdict] = field(default_factory=dict)  #: Known, and not met yet by this run.
 
     def learn(self, verdicts: Iterable[Verdict]) -> None:
         """These were made before."""
         for each in verdicts:
-            self.serial, self.number = max(self.serial, each.serial), max(self.number, each.number)
+            self.serial = max(self.serial, each.serial)
             self._pending[each.serial] = each
             if each.spot is not None:
                 self._known.setdefault((each.spot.segment, each.spot.origin), {})[each.spot.name] = each
@@ -188,13 +170,10 @@ class Verdicts:
 
     # Where it is decided.
 
-    def ignore(self, failed: Failed, log_warning: bool = False) -> None:
-        """An operator drops it."""
-        self.counts.ignored += 1
-        known = failed.spot and self._known.get((failed.spot.segment, failed.spot.origin), {}).get(failed.spot.name)
-        if known is not None and self._pending.pop(known.serial, None) is not None:
-            return
-        if log_warning:
+    def ignore(self, failed: Failed, counts: Counts, log_warning: bool = False) -> None:
+        """An operator drops it, and counts it there."""
+        counts.ignored += 1
+        if not self._met(failed, 0) and log_warning:
             self.warnings.append(f"ignore_errors leaves out: {brief(failed.error)}")
         if failed.spot is not None:
             self._make(0, IGNORED, failed, brief(failed.error))
@@ -209,14 +188,22 @@ class Verdicts:
         else:
             counts.failed += 1
             error = self._over(error) if self.policy.skip else error
-        if number <= self.number:
-            for serial in [each.serial for each in self._pending.values() if each.number == number]:
-                del self._pending[serial]
-        else:
-            self.number = number
-            told = brief(failed.error) if self.policy.skip else failed.error
-            self._make(number, SKIPPED if skip else RAISED, failed, told)
+        self._met(failed, number)
+        told = brief(failed.error) if self.policy.skip else failed.error
+        self._make(number, SKIPPED if skip else RAISED, failed, told)
         return None if skip else error
+
+    def _met(self, failed: Failed, number: int) -> bool:
+        """Whether it was decided before. From now on the verdict made now stands for that."""
+        name = None if failed.spot is None else failed.spot.name
+        met = [
+            serial
+            for serial, each in self._pending.items()
+            if (number and each.number == number) or (name and each.spot and each.spot.name == name)
+        ]
+        for serial in met:
+            del self._pending[serial]
+        return bool(met)
 
     def _make(self, number: int, outcome: str, failed: Failed, error: HeadraceError) -> None:
         self.serial += 1
@@ -240,7 +227,7 @@ class Verdicts:
     def state(self) -> dict[str, Any]:
         """How far it is, as plain data."""
         made = [self._pending[serial].to_data() for serial in sorted(self._pending)]
-        return {"run": self.run, "counts": asdict(self.counts), "serial": self.serial, "made": made}
+        return {"run": self.run, "counts": self.counts.to_data(), "serial": self.serial, "made": made}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """The reverse.
@@ -248,12 +235,12 @@ class Verdicts:
         Raises:
             MalformedMessage: what is none.
         """
-        counts, run, serial = Counts(**state["counts"]), state["run"], state["serial"]
-        if not isinstance(run, str) or any(type(each) is not int or each < 0 for each in (serial, *astuple(counts))):
+        counts, run, serial = dict(state["counts"]), state["run"], state["serial"]
+        if not isinstance(run, str) or any(type(each) is not int or each < 0 for each in (serial, *counts.values())):
             raise MalformedMessage("a state of verdicts that is none")
-        self.run, self.counts = run[:NAME], counts
-        self.serial = max(self.serial, serial)
-        self.number = max(self.number, counts.skipped + counts.failed)
+        for kind in self.counts.to_data():
+            setattr(self.counts, kind, counts[kind])
+        self.run, self.serial = run[:NAME], max(self.serial, serial)
         self.learn(map(Verdict.from_data, state["made"]))
 
 

@@ -57,7 +57,7 @@ class Player:
             self.store,
             SEED,
             EPOCH,
-            stream=lambda segment, feed: self._lanes(feed),
+            stream=lambda segment, feed, counts: self._lanes(feed),
             cut=self._cut,
             rows_each=lambda rows: self.rows,
             folder="/",

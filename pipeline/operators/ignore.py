@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..counts import Counts
 from ..verdicts import Verdicts
 from .protocol import Failed, Find, Keep, Pulled, State, Unary
 
@@ -15,11 +16,12 @@ class IgnoreErrorsOperator(Unary):
     """The elements of its input that do not fail."""
 
     verdicts: Verdicts
+    counts: Counts
     log_warning: bool
 
     def pull(self, limit: int) -> Pulled:
         while isinstance(got := self.source.pull(limit), Failed):
-            self.verdicts.ignore(got, self.log_warning)
+            self.verdicts.ignore(got, self.counts, self.log_warning)
         return got
 
     def own_state(self, keep: Keep) -> State:

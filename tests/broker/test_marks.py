@@ -107,6 +107,6 @@ def test_the_newest_mark_that_is_not_too_far_on_counts() -> None:
         made.take(told=100)  # none is due before the next snapshot
         made.due = True
     told = made.state(15, 2, 100, lambda kept, *_: isinstance(kept, Kept))
-    assert told == {"source": {"taken": 2, "held": True}, "rest": True, "skip": 5, "within": 2}
+    assert told == {"source": {"taken": 2, "held": True}, "rest": True, "skip": 5, "within": 2, "branch": [0, 0]}
     assert made.state(20, 0, 100, lambda *_: None)["skip"] == 0  # type: ignore[index]
     assert made.state(19, 0, 100, lambda *_: None) is None, "it was let go"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from headrace.broker import marks
 from headrace.broker.book import Book, Fact, Judged
 from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset, Options
@@ -58,6 +59,9 @@ def pipeline(name: str, heal: Healing) -> Dataset:
             return numbers.map(heal).shuffle(6, seed=1).batch(3).with_options(skipping)
         case "skipped behind a hop":
             return numbers.shuffle(8, seed=2).map(heal).enumerate().batch(3).with_options(skipping)
+        case "ignored before a hop":
+            ignored = numbers.map(heal).ignore_errors().shuffle(8, seed=2)
+            return ignored.map(lambda x: x + 1).batch(3).with_options(skipping)
         case "skipped with its dataset":
             return numbers.flat_map(lambda x: Dataset.range(heal(x), x + 2)).batch(4).with_options(skipping)
         case "ignored":
@@ -66,15 +70,22 @@ def pipeline(name: str, heal: Healing) -> Dataset:
             return numbers.map(heal).shuffle(6, seed=1).batch(3).with_options(Options(seed=5))
 
 
+@pytest.fixture(params=[128 << 10, 0], ids=["", "with marks"])
+def little(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints tell what is under way, or where its input stood before."""
+    monkeypatch.setattr(marks, "LITTLE", request.param)
+
+
 def play(seed: int, name: str, heal: Healing) -> Cluster:
     """One epoch to its end; Lost where it differs from one in which the function never recovers."""
     heal.healed.clear()
     return Cluster(seed, pipeline(name, heal), epochs=1, faults=FAULTS, limits=LIMITS).run(limit_s=100.0)
 
 
-NAMES = ("skipped", "skipped behind a hop", "skipped with its dataset", "ignored", "raised")
+NAMES = ("skipped", "skipped behind a hop", "ignored before a hop", "skipped with its dataset", "ignored", "raised")
 
 
+@pytest.mark.usefixtures("little")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_decided_stays_so(healing: Healing, name: str) -> None:
     crashes = 0

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .blocks import Block, BlockLayout
 from .draws import Draws
-from .errors import MalformedMessage
+from .errors import MalformedMessage, ResourceExhaustedError
 from .flat import GRAIN
 from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
 from .operators.protocol import Operator
@@ -54,6 +54,7 @@ class Keeper:
     runs: list[list[Any]] = field(default_factory=list)
     works: dict[int, int] = field(default_factory=dict)  #: From origins to their places in the table.
     count: int = 0  #: Of elements, in all.
+    told: int = 0  #: Of these, of what they were made of, and so on.
 
     def keep(self, handles: Any, draws: Draws | None = None, numbers: Handles | None = None) -> int:
         """The number by which these elements, or what was kept of some, are found again."""
@@ -62,9 +63,11 @@ class Keeper:
         tree = self._tell(kept.lineage, np.arange(count) if kept.numbers is None else kept.numbers)
         self.runs.append([None if kept.draws is None else kept.draws.to_data(), tree])
         self.count += count
+        self.told += 0 if kept.draws is None else count
         return len(self.runs) - 1
 
     def _tell(self, lineage: Lineage, numbers: _Integers) -> list[Any]:
+        self.told += len(lineage)
         match lineage:
             case Leaf(who):
                 return ["leaf", len(who), *self._leaves(who, numbers)]
@@ -108,9 +111,16 @@ class Keeper:
 
 
 def saved(operator: Operator, store: Store) -> dict[str, Any]:
-    """Where operators stand, and what they hold, as plain data: what `recovery.Recovered` and `restore` take."""
+    """Where operators stand, and what they hold, as plain data: what `recovery.Recovered` and `restore` take.
+
+    Raises:
+        ResourceExhaustedError: they hold more than is ever read back.
+    """
     keeper = Keeper(store)
-    return {"operator": operator.snapshot(keeper.keep), "held": keeper.to_data()}
+    state = operator.snapshot(keeper.keep)
+    if keeper.told > MOST:
+        raise ResourceExhaustedError(f"{keeper.told:,} elements in buffers cannot be told: {MOST:,} are the most")
+    return {"operator": state, "held": keeper.to_data()}
 
 
 def _within(numbers: _Integers, sizes: _Integers) -> _Integers:

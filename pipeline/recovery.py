@@ -64,12 +64,6 @@ class Recovered(Operator):
         self.found: list[Handles | None] = []
         self._begin()
 
-    @property
-    def wanted(self) -> int:
-        """How many elements are still to be computed."""
-        came = sum(len(each) for part in self.parts for each in part.came)
-        return sum(map(len, self.sites)) + sum(len(site) for wave in self.waves for site in wave) - came
-
     def pull(self, limit: int) -> Any:
         """Collect; END when all is there that came."""
         while self.parts:

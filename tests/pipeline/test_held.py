@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import headrace as hr
 from headrace import Dataset
-from headrace.pipeline import replanning
+from headrace.pipeline import held, replanning
 from headrace.pipeline.errors import HeadraceError, MalformedMessage
 from headrace.pipeline.held import MOST, Held, Keeper
 from headrace.pipeline.operators.protocol import Signal
@@ -297,9 +297,9 @@ def test_whatever_is_told_instead_is_refused_or_does_not_come(
     told: list[tuple[Any, Dataset]], data: st.DataObject
 ) -> None:
     state, dataset = told[data.draw(st.integers(0, len(told) - 1))]
-    held = copy.deepcopy(state["held"])
-    *path, last = data.draw(st.sampled_from([each for each in places(held) if each]))
-    parent = held
+    other = copy.deepcopy(state["held"])
+    *path, last = data.draw(st.sampled_from([each for each in places(other) if each]))
+    parent = other
     for key in path:
         parent = parent[key]
     old = parent[last]
@@ -310,7 +310,7 @@ def test_whatever_is_told_instead_is_refused_or_does_not_come(
     else:
         parent[last] = data.draw(JUNK)
     with suppress(HeadraceError):  # it said what is wrong
-        recovered(played(dataset), {"held": held})
+        recovered(played(dataset), {"held": other})
 
 
 def test_more_than_can_be_held_is_refused_before_memory_is_taken_for_it() -> None:
@@ -321,6 +321,22 @@ def test_more_than_can_be_held_is_refused_before_memory_is_taken_for_it() -> Non
     data["runs"][0][1][1] = MOST + 1
     with pytest.raises(MalformedMessage, match="are the most"):
         Held.of(data)
+
+
+def test_more_than_is_read_back_is_not_told_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    player = played(RANGE.batch(2).shuffle(4))
+    player.take(2)
+    state = player.saved()
+    told = MOST - read_back(state).left
+    monkeypatch.setattr(held, "MOST", told)
+    assert player.saved() == state
+    monkeypatch.setattr(held, "MOST", told - 1)
+    with pytest.raises(hr.ResourceExhaustedError, match=f"{told} elements"):
+        player.saved()
+
+
+def read_back(state: Any) -> Held:
+    return Held.of(state["held"])
 
 
 def test_a_window_that_would_be_played_for_ever_is_refused() -> None:

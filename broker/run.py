@@ -290,7 +290,7 @@ class Run:
             try:
                 self.operator.restore(state, recovered.find)
             except Exception as error:
-                self.error = self._unfit(error)
+                self.error = self.unfit(error)
 
     def look_ahead(self, workers: int) -> None:
         """Open lanes ahead of consumption, enough for so many workers, the most downstream segments first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from base64 import b85decode, b85encode
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -106,7 +107,8 @@ def resumed(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     if not token["state"] or not other["state"]:
         return retold(data, rng, others)
     edit = cut_and_pasted if rng.random() < 0.1 else retold
-    return packed(token | {"state": edit(token["state"], rng, [other["state"]])})
+    state = edit(b85decode(token["state"]), rng, [b85decode(other["state"])])
+    return packed(token | {"state": b85encode(state).decode()})
 
 
 TOKENS = (Decoder("tokens", _token, _tokens, (resumed, resumed, resumed, retold, cut_and_pasted)),)

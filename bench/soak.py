@@ -39,7 +39,10 @@ HERE = Path(__file__).resolve().parent
 EVERY_S = {"server's worker": 12.0, "agent's worker": 12.0, "trainer": 90.0, "agent": 120.0, "server": 420.0}
 #: What is looked at, and how often.
 LOOK_S = 5.0
+#: Of each job of a trainer; then it begins another.
 EPOCHS = 3
+#: What a step of training takes.
+STEP_S = 0.01
 
 
 @dataclass(slots=True)
@@ -105,14 +108,14 @@ class Cluster:
             f"--keys={self.keys}", "--lease=10 s", "--idle=20 s", "--budget=32 MiB", "--split=256 KiB", "--grace=2 s",
         )  # fmt: skip
         self.agent = self._headrace("worker", f"--server={self.address}", "--workers=2", f"--key={self.keys}/host.key")
-        self.trainers = [self._trainer() for _ in range(trainers)]
+        self.trainers = [self._trainer(number) for number in range(trainers)]
 
     def _headrace(self, *words: str) -> Kept:
         return Kept(words[0], [sys.executable, "-m", "headrace", *words], self._environment())
 
-    def _trainer(self) -> Kept:
-        script, key = str(HERE / "soak_trainer.py"), str(self.keys / "trainer.key")
-        command = [sys.executable, script, self.address, key, str(self.shards), str(EPOCHS), "0.01"]
+    def _trainer(self, number: int) -> Kept:
+        script, key, token = HERE / "soak_trainer.py", self.keys / "trainer.key", self.place / f"token-{number}"
+        command = [sys.executable, *map(str, (script, self.address, key, self.shards, EPOCHS, STEP_S, token))]
         return Kept("trainer", command, self._environment(), self._heard)
 
     def _environment(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ..daemons import Daemon
 from .owners import owner_of
 from .proxy import Choice, Proxy
 from .trainer import EACH, Start
-from .training import Trainer
+from .training import ANSWER_S, Trainer
 
 __all__ = ["LEASE_S", "Harm", "Stage", "Undo", "command_of", "pause", "state_of", "until"]
 
@@ -168,6 +168,19 @@ class Stage:
             self.outcomes.clear()
         self.trainer = self.new_trainer(start)
 
+    def _watch(self) -> None:
+        """Until the trainer has an answer: who has ended meanwhile is started again, as systemd does."""
+        if not self.trainer.asked:
+            self.trainer.ask()
+        waited_s = 0.0
+        while not self.trainer.answered(0.5) and waited_s < ANSWER_S:
+            waited_s += 0.5
+            if self.daemon.server is not None and self.daemon.server.poll() is not None:
+                self.revive_server()
+            if self.daemon.agents and self.daemon.agents[-1].poll() is not None:
+                self.bury_agent()
+                self.join()
+
     def new_trainer(self, start: Start) -> Trainer:
         """One that begins so."""
         trainer = self._trainer()
@@ -216,6 +229,7 @@ class Stage:
             if undo is None and moments and len(self.outcomes) >= moments[0]:
                 over = moments.pop(0) + LASTS
                 undo = harm(self)
+            self._watch()
             outcome = self.trainer.answer()
             if outcome is None:
                 break

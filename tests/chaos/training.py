@@ -12,7 +12,7 @@ from typing import Any
 
 from .trainer import Start
 
-__all__ = ["Trainer"]
+__all__ = ["ANSWER_S", "Trainer"]
 
 #: No element takes longer, whatever is done to the cluster.
 ANSWER_S = 120.0

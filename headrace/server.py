@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .broker import machine as broker_machine
+from .broker.actions import Quarantine as Quarantined
 from .broker.book import Closed, EpochOpened, Left
 from .broker.machine import Broker
 from .broker.run import Limits
@@ -397,7 +398,7 @@ class Server:
                     yield To(worker, message)
                 case broker_machine.Ask(order):
                     self.orders.append(order)
-                case broker_machine.Quarantine(job, epoch, path, run, verdict):
+                case Quarantined(job, epoch, path, run, verdict):
                     yield Quarantine(job, path, user_of(self.broker.book.jobs[job].key), run, epoch, verdict)
 
     def _over(self, fact: Fact) -> Iterator[Action]:

@@ -89,7 +89,7 @@ def test_what_came_out_was_filtered_skipped_or_failed_adds_up_to_what_was_read(
     def judge(x: Any) -> bool:
         if keeps[x] == "fail":
             raise ValueError(x)
-        return keeps[x] == "keep"
+        return bool(keeps[x] == "keep")
 
     iterator = with_policy(hr.Dataset.range(len(keeps)).filter(judge).batch(take), policy).iterate(0)
     while True:

@@ -18,6 +18,7 @@ from .kernels.compile import marker
 from .parsing import parse_example, parse_single_example
 from .records import TFRecordWriter, scan_records
 from .resizing import decode_and_resize, resize
+from .tracks import pack, unpack
 
 __all__ = ["steps", "warm"]
 
@@ -49,6 +50,8 @@ def _operators(_: Path) -> None:
     _each(Dataset.from_indexable(range(1 << 17)).shuffle(1 << 17).take(2))
     _each(Dataset.zip(Dataset.range(2), Dataset.range(2)))
     _each(Dataset.from_tensor_slices(["a", "bb"]).batch(2).map(lambda x: x).batch(1))
+    numbers, tracks = np.arange(3), np.zeros(3, np.int64)
+    unpack(pack(numbers * numbers, numbers, tracks, 1), numbers, tracks, 1)
 
 
 def _files(folder: Path) -> None:

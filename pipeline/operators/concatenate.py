@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..errors import MalformedMessage
 from .protocol import Find, Keep, Operator, Pulled, Signal, State
 
 __all__ = ["ConcatenateOperator"]
@@ -38,6 +39,8 @@ class ConcatenateOperator(Operator):
         return {"number": self.number, "source": None if self.source is None else self.source.snapshot(keep)}
 
     def restore(self, state: State, find: Find) -> None:
+        if not 0 <= state["number"] <= self.count:
+            raise MalformedMessage(f"input {state['number']} of {self.count}")
         self.number = state["number"]
         if state["source"] is not None:
             self.source = self.open(self.number)

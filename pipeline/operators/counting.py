@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import MalformedMessage
 from .protocol import Find, Keep, Operator, Pulled, Signal, State, Unary
 
 __all__ = ["RepeatOperator", "ShardOperator", "SkipOperator", "TakeOperator"]
@@ -32,6 +33,8 @@ class TakeOperator(Unary):
         return {"left": self.left}
 
     def set_own_state(self, state: State, find: Find) -> None:
+        if state["left"] > self.left:
+            raise MalformedMessage(f"{state['left']} elements left of {self.left}")
         self.left = state["left"]
 
 
@@ -54,6 +57,8 @@ class SkipOperator(Unary):
         return {"left": self.left}
 
     def set_own_state(self, state: State, find: Find) -> None:
+        if state["left"] > self.left:
+            raise MalformedMessage(f"{state['left']} elements left of {self.left}")
         self.left = state["left"]
 
 
@@ -123,6 +128,8 @@ class RepeatOperator(Operator):
         return {"number": self.number, "seen": self.seen, "passes": self.passes, "source": inner}
 
     def restore(self, state: State, find: Find) -> None:
+        if state["number"] < 0 or state["passes"] not in (self.passes, state["number"]):
+            raise MalformedMessage(f"pass {state['number']} of {state['passes']}, where there are {self.passes}")
         self.number, self.seen, self.passes = state["number"], state["seen"], state["passes"]
         if state["source"] is not None:
             self.source = self.open(self.number)

@@ -116,9 +116,11 @@ def mutator(decoder: Any, mutate: Callable[[bytes, int], bytes]) -> Callable[[by
 
     def changed(data: bytes, most: int, seed: int) -> bytes:
         rng = Random(seed)
-        if rng.random() < 0.5:
-            return mutate(data, most)
-        return bytes(rng.choice(decoder.edits)(data, rng, inputs)[:most])
+        try:
+            ours = rng.random() < 0.5 and rng.choice(decoder.edits)(data, rng, inputs)[:most]
+        except Exception:  # what has been mutated long enough is nothing that our edits know
+            ours = b""
+        return ours or mutate(data, most)
 
     return changed
 

@@ -52,6 +52,7 @@ def loader(
     rank: int | None = None,
     world: int | None = None,
     pin_memory: bool | None = None,
+    name: str | None = None,
 ) -> Loader:
     """Where a training loop takes a DataLoader: the elements of a dataset, batches as a rule, as tensors.
 
@@ -62,6 +63,8 @@ def loader(
             where it is initialised, then RANK and WORLD_SIZE, else there is one. Each rank takes every
             world-th batch, and a last round that is not full is left out on all, so that all have as many.
         pin_memory: whether tensors lie in pinned memory; None for where there is a GPU to copy them to.
+        name: of the job that all ranks share on a service, as consumers of it: each batch is then computed once and
+            sent to one rank alone. Another training says another name. Without it each rank has a job of its own.
 
     Raises:
         InvalidArgumentError: arguments that do not fit together.
@@ -78,7 +81,9 @@ def loader(
         raise InvalidArgumentError(f"rank={rank}, world={world}: rank must be at least 0 and below world")
     if pin_memory and not torch.cuda.is_available():
         raise FailedPreconditionError("pin_memory=True needs a GPU, and PyTorch finds none: leave it at None")
-    return Loader(dataset, service, None if rank is None or world is None else (rank, world), pin_memory)
+    if name is not None and service is None:
+        raise InvalidArgumentError(f"name={name!r} is of a job on a service: give service=, too")
+    return Loader(dataset, service, None if rank is None or world is None else (rank, world), pin_memory, name)
 
 
 @dataclass(slots=True, eq=False)
@@ -120,10 +125,16 @@ class Loader(IterableDataset[Any]):
     """
 
     def __init__(
-        self, dataset: Dataset, service: Service | None, place: tuple[int, int] | None, pin_memory: bool | None
+        self,
+        dataset: Dataset,
+        service: Service | None,
+        place: tuple[int, int] | None,
+        pin_memory: bool | None,
+        name: str | None = None,
     ) -> None:
         super().__init__()
         self._dataset, self._service, self._place, self._pin = dataset, service, place, pin_memory
+        self._name = name
         self._epoch = 0  #: That which comes next, or is being read.
         self._token: Token | None = None  #: Where in it to begin.
         self._reading: Reading | None = None  #: The newest; None where the next `iter()` begins what is said above.
@@ -137,7 +148,9 @@ class Loader(IterableDataset[Any]):
                 f"{world} ranks must draw the same numbers, and this dataset has no seed: "
                 "dataset.with_options(headrace.Options(seed=...))"
             )
-        return Epoch(self, rank, world, torch.cuda.is_available() if self._pin is None else self._pin)
+        pin = torch.cuda.is_available() if self._pin is None else self._pin
+        # A job that the ranks share gives each its own.
+        return Epoch(self, rank, world, pin) if self._name is None else Epoch(self, 0, 1, pin)
 
     def _begin(self) -> Reading:
         """The next epoch, or the rest of it. From now on it is the newest."""
@@ -226,7 +239,15 @@ class Loader(IterableDataset[Any]):
         if kept is not None and isinstance(kept.source, ServiceIterator):
             kept.source.set_epoch(epoch)
             return iter(kept.source)
-        return self._service.iterate(self._dataset, epoch=epoch)
+        rank, world = self._where() if self._name is not None else (0, 1)
+        return self._service.iterate(
+            self._dataset,
+            epoch,
+            name=self._name,
+            num_consumers=world,
+            consumer_index=rank,
+            again=self._name is not None,
+        )
 
     def _keep(self, reading: Reading) -> None:
         self._drop()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,28 @@ def test_ranks_share_an_epoch_and_all_have_as_many_batches(numbers: Dataset, wor
 def test_ranks_of_a_service_see_the_same_order(service: hr.Service, numbers: Dataset) -> None:
     ranks = [loader(numbers, service, rank=rank, world=2) for rank in range(2)]
     assert [batch for turn in zip(*map(listed, ranks), strict=True) for batch in turn] == epoch_of(numbers, 0)
+
+
+def test_ranks_that_share_a_job_get_each_batch_once(service: hr.Service, numbers: Dataset) -> None:
+    ranks = [loader(numbers, service, rank=rank, world=3, name="shared") for rank in range(3)]
+    dealt = epochs_of_ranks(ranks, 2)
+    for epoch in range(2):
+        expected = epoch_of(numbers, epoch)[:9]
+        assert [batch for turn in zip(*(each[epoch] for each in dealt), strict=True) for batch in turn] == expected
+    assert [each.state_dict()["element"] for each in ranks] == [0, 0, 0], "of the third epoch"
+    for each in ranks:
+        each.close()
+
+
+def epochs_of_ranks(ranks: list[Any], epochs: int) -> list[list[Any]]:
+    """What each rank gets, epoch by epoch, all of them at once."""
+    with ThreadPoolExecutor(len(ranks)) as threads:
+        return list(threads.map(lambda rank: [listed(rank) for _ in range(epochs)], ranks))
+
+
+def test_a_name_is_of_a_job_on_a_service(numbers: Dataset) -> None:
+    with pytest.raises(hr.InvalidArgumentError, match="name='x' is of a job on a service: give service=, too"):
+        loader(numbers, name="x")
 
 
 def test_rank_and_world_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, numbers: Dataset) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ import numpy as np
 from headrace.events import Action, End, Examine, Journal, Look, Seen, Tick, To
 from headrace.facts import Memory
 from headrace.pipeline.messages import Message
-from headrace.pipeline.orders import Scan, Scanned
-from headrace.pipeline.records import scan_records
+from headrace.scanning import look
 from headrace.server import Server
 
 from .disk import TORN, Disk
@@ -24,15 +22,6 @@ __all__ = ["Host"]
 
 #: Files are cut into splits of about so many bytes.
 CUT_BYTES = 60
-
-
-def cuts(scan: Scan) -> tuple[int | None, ...]:
-    """Where a file is cut: a few records each, or about so many bytes of text."""
-    if scan.kind == "records":
-        return tuple(scan_records(scan.path, CUT_BYTES))
-    if not Path(scan.path).exists():
-        return (0, None)
-    return (*range(0, Path(scan.path).stat().st_size, CUT_BYTES), None)
 
 
 @dataclass
@@ -102,7 +91,7 @@ class Host:
                 self.disk.allows(message)
                 self.post(peer, message, [np.ascontiguousarray(each).tobytes() for each in buffers])
             case Look(scan):
-                self.timeline.at(0.01, lambda: self.tell(Scanned(scan.job, scan.path, cuts(scan))))
+                self.timeline.at(0.01, lambda: self.tell(look(scan, CUT_BYTES)))
             case End(peer, _):
                 self.end(peer)
             case Examine(peer):

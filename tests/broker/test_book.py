@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.broker.book import (
+    REMEMBERED,
     Acknowledged,
     Book,
     Checkpointed,
@@ -14,7 +15,9 @@ from headrace.broker.book import (
     EpochEntry,
     EpochOpened,
     Fact,
+    Finished,
     JobMade,
+    Left,
 )
 
 MADE = JobMade(1, "key", b"graph", 5)
@@ -66,8 +69,43 @@ def test_jobs_that_nobody_ever_opened_end_with_the_server_that_knew_them() -> No
     assert book_of(*book.facts(), *book.leftovers()).jobs.keys() == {1}
 
 
+def test_whoever_did_not_come_yet_is_expected_in_the_epoch_that_the_first_one_opened() -> None:
+    book = book_of(JobMade(1, "key", b"graph", 5, consumers=3), EpochOpened(1, 4, 9, 1), EpochOpened(1, 5, 9, 1))
+    assert [(each.epoch, each.generation) for each in book.jobs[1].places] == [(4, -1), (5, 9), (4, -1)]
+    assert book_of(*book.facts()) == book
+
+
+def test_the_epoch_of_a_job_is_that_of_its_slowest_consumer_that_is_there() -> None:
+    book = book_of(JobMade(1, "key", b"graph", 5, consumers=2), *(EpochOpened(1, 0, 9, each) for each in range(2)))
+    book.apply(EpochOpened(1, 1, 9, 0))
+    assert (book.jobs[1].epoch, book.jobs[1].epochs.keys()) == (0, {0, 1})
+    book.apply(Left(1, 1))
+    assert (book.jobs[1].epoch, book.jobs[1].epochs.keys()) == (1, {1})
+
+
+def test_what_all_are_done_with_is_counted_in_rounds() -> None:
+    book = book_of(JobMade(1, "key", b"graph", 5, consumers=3), *(EpochOpened(1, 0, 9, each) for each in range(3)))
+    for consumer, rounds in enumerate((7, 4, 5)):
+        book.apply(Acknowledged(1, 0, rounds, consumer))
+    assert book.jobs[1].settled(0) == 3 * 4
+    book.apply(Left(1, 1))
+    assert book.jobs[1].settled(0) == 3 * 5
+
+
+def test_the_oldest_of_many_finished_names_are_forgotten() -> None:
+    book = book_of(*(Finished(f"job:{number}") for number in range(REMEMBERED + 2)), Finished("job:2"))
+    assert len(book.finished) == REMEMBERED
+    assert "job:1" not in book.finished
+    assert list(book.finished)[-1] == "job:2"
+    book.apply(JobMade(1, "job:2", b"graph", 5))
+    assert "job:2" not in book.finished
+
+
 steps = st.lists(
-    st.tuples(st.sampled_from(["make", "open", "acknowledge", "checkpoint", "close"]), st.integers(0, 9)), max_size=30
+    st.tuples(
+        st.sampled_from(["make", "open", "open", "acknowledge", "checkpoint", "leave", "close"]), st.integers(0, 99)
+    ),
+    max_size=30,
 )
 
 
@@ -103,15 +141,23 @@ def test_the_fewest_facts_say_the_same_as_all(steps: list[tuple[str, int]]) -> N
 def fact_of(book: Book, kind: str, number: int) -> Fact | None:
     """A fact that can be, as things are."""
     if kind == "make":
-        return JobMade(book.last + 1, f"job {book.last + 1}", b"graph", number)
+        return JobMade(book.last + 1, f"job {book.last + 1}", b"graph", number, consumers=number % 3 + 1)
     if not book.jobs:
         return None
     job = sorted(book.jobs)[number % len(book.jobs)]
-    epoch = max(0, book.jobs[job].epoch - number % 2)
+    entry = book.jobs[job]
+    consumer = number // 10 % entry.consumers
+    place, others = entry.places[consumer], [each for each in entry.places if each is not entry.places[consumer]]
+    if kind == "leave" and all(each.left for each in others):
+        return Closed(job)
+    slowest = min((each.epoch for each in others if not each.left and each.epoch >= 0), default=place.epoch)
+    after = min(max(0, place.epoch, entry.epoch) + number % 2, max(slowest, 0) + 1)
+    epoch = max(0, entry.epoch - number % 2)
     facts: dict[str, Fact] = {
-        "open": EpochOpened(job, max(0, book.jobs[job].epoch) + number % 2, number),
-        "acknowledge": Acknowledged(job, epoch, number),
+        "open": EpochOpened(job, after, max(number, place.generation), consumer),
+        "acknowledge": Acknowledged(job, epoch, number, consumer),
         "checkpoint": Checkpointed(job, epoch, number, {"cursor": number}),
+        "leave": Left(job, consumer),
         "close": Closed(job),
     }
     return facts[kind]

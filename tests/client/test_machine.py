@@ -284,3 +284,72 @@ def test_why_it_waits_is_known_until_something_comes(opened: ClientSession) -> N
 def test_closing_names_the_job_and_the_generation(opened: ClientSession) -> None:
     assert said(opened.close()) == [Close(4, 9)]
     assert ClientSession(hello=HELLO, register=REGISTER, generation=9).close() == []
+
+
+# Consumers of a named job.
+
+
+@pytest.fixture
+def third() -> ClientSession:
+    """Consumer 2 of a job that others have, too, after it said hello."""
+    register = Register("job:x", b"graph", 5, name="x", consumers=4)
+    session = ClientSession(hello=HELLO, register=register, generation=9, consumer=2, window=4)
+    session.handle(Go(-1))
+    session.handle(Received(Welcome(1, 1.0)))
+    return session
+
+
+def test_a_consumer_says_which_it_is_whatever_it_says(third: ClientSession) -> None:
+    assert hear(third, Registered("job:x", 4)) == [Open(1, 4, 9, -1, None, consumer=2)]
+    mine = (9, 1, 4, 0, 2)
+    assert hear(third, Opened((9, 1, 4, 0, 1), 0)) == [], "another consumer's"
+    assert hear(third, Opened(mine, 7)) == [Next(mine, 6, 7, until=11, again=True)]
+    assert said(third.close()) == [Close(4, 9, 2)]
+
+
+def test_who_comes_anew_is_newer_than_all_that_came_before_whatever_its_clock_says(third: ClientSession) -> None:
+    (opening,) = hear(third, Registered("job:x", 4, generation=1000))
+    assert isinstance(opening, Open)
+    assert opening.generation == 1000 + 1 + 9
+    hear(third, Opened((1010, 1, 4, 0, 2), 0))
+    # From then on a newer one is a newer one.
+    hear(third, Stale(2))
+    hear(third, Welcome(2, 1.0))
+    (again,) = hear(third, Registered("job:x", 5, generation=5000))
+    assert isinstance(again, Open)
+    assert again.generation == 1010
+
+
+@pytest.mark.parametrize(("wanted", "given", "entered"), [(-1, 0, True), (-1, 3, True), (-4, 3, True), (-4, 2, False)])
+def test_an_epoch_at_least_is_that_or_a_later_one(wanted: int, given: int, entered: bool) -> None:
+    session = ClientSession(hello=HELLO, register=REGISTER, generation=9, window=4)
+    session.handle(Go(wanted))
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened((9, 1, 4, given, 0), 0)):
+        hear(session, message)
+    assert (session.epoch if session.session else None) == (given if entered else None)
+
+
+def test_while_it_waits_for_an_epoch_it_is_told_why(third: ClientSession) -> None:
+    hear(third, Registered("job:x", 4))
+    hear(third, Waiting((9, 1, 4, 2, 2), "consumer 1 is slow"))
+    assert third.waiting == "consumer 1 is slow"
+    hear(third, Waiting((9, 1, 4, 2, 1), "of another"))
+    assert third.waiting == "consumer 1 is slow"
+    third.handle(Tick(5.0))
+    assert [type(each) for each in said(third.handle(Tick(6.5)))] == [Open], "it goes on asking"
+
+
+def test_an_epoch_afresh_is_another_life_that_has_nothing_of_it(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 3))
+    take(opened, 3)
+    assert said(opened.handle(Go(0, afresh=True))) == [Open(1, 4, 10, 0, 0)]
+    hear(opened, Opened(SESSION, 3))
+    assert opened.session is None
+    hear(opened, Opened((10, 1, 4, 0, 0), 0))
+    assert (opened.session, opened.received) == ((10, 1, 4, 0, 0), 0)
+
+
+def test_padding_is_known_as_such(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 2))
+    hear(opened, Deliver(SESSION, 2, 1, [[], 1, []], 0, mask=False))
+    assert [each.mask for each in opened.inbox] == [True, False]

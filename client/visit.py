@@ -14,7 +14,7 @@ from ..pipeline.doorbell import Doorbell
 from ..pipeline.errors import ServiceError, from_data
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.keys import ClientLock
-from ..pipeline.messages import VERSION, Files, Hello, Message, Refused, Status, Stopping
+from ..pipeline.messages import VERSION, Bye, Files, Hello, Message, Refused, Status, Stopping
 from ..pipeline.sockets import connect, open_socket, send
 
 __all__ = ["visit"]
@@ -24,7 +24,7 @@ AGAIN_S = 1.0
 
 
 def visit(address: str, question: Message, lock: ClientLock | None = None, timeout_s: float = 10.0) -> Message:
-    """Say hello to a server, ask, and give its answer: a Status, Stopping or Files.
+    """Say hello to a server, ask, and give its answer: a Status, Stopping, Files or Bye.
 
     Raises:
         ServiceError: there was no answer in time, and why: refused, unreachable, or silent.
@@ -54,7 +54,7 @@ def _ask(socket: zmq.Socket[bytes], doorbell: Doorbell, question: Message, until
             _say(socket, question)
         if socket.poll(50):
             answer = _heard(socket)
-            if isinstance(answer, Status | Stopping | Files):
+            if isinstance(answer, Status | Stopping | Files | Bye):
                 return answer
         if (verdict := doorbell.verdict()) is not None and verdict.startswith("refused"):
             return verdict

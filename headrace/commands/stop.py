@@ -20,6 +20,8 @@ __all__ = ["stop"]
 
 #: After its grace a server ends its workers and its journal; it is gone in so many seconds more.
 CLOSING_S = 30.0
+#: A generation of clients that is newer than any.
+NEWEST = 1 << 62
 
 
 @ending("stop")
@@ -32,6 +34,10 @@ def stop(
         str | None, typer.Option(help="How long epochs that run may go on, as '1 min'.", metavar="TIME")
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="Cut running epochs off at once.")] = False,
+    job: Annotated[
+        int | None,
+        typer.Option(help="Forget this job alone, as where its trainer is gone for good; the server goes on."),
+    ] = None,
 ) -> None:
     """End a server: epochs that run may finish, within its grace; wait until it is gone.
 
@@ -45,8 +51,25 @@ def stop(
     except ServiceError as error:
         typer.echo(f"headrace stop: {error}", err=True)
         raise typer.Exit(1) from None
+    if job is not None:
+        _forget(target, job)
+        return
     settings = target.config.changed({"server.grace": ("--grace", grace)})
     Farewell(target, 0.0 if now else settings.server.grace).see_off()
+
+
+def _forget(target: Target, number: int) -> None:
+    """Close a job for all of its consumers: ours, or, as an admin, anybody's."""
+    from ..client.visit import visit
+    from ..pipeline.errors import NotFoundError
+    from ..pipeline.messages import Close
+
+    found = next((each for each in target.ask().get("jobs", ()) if each.get("job") == number), None)
+    if found is None:
+        raise NotFoundError(f"job {number}", "there is none of that number: `headrace status` lists them")
+    for consumer in range(max(1, len(found.get("consumers") or ()))):
+        visit(target.address, Close(number, NEWEST, consumer), target.lock)
+    typer.echo(f"job {number} is forgotten")
 
 
 class Farewell:

@@ -87,6 +87,12 @@ def test_relative_paths_are_relative_to_the_file_and_options_to_where_one_is(
         ('[metrics]\nlisten = "7312"', "metrics.listen is '7312': it must be an address such as"),
         ('[metrics]\nlisten = "localhost:http"', "metrics.listen is 'localhost:http': it must be"),
         ('[worker]\nserver = "head:7311"', "worker.server is 'head:7311': it must be an address such as"),
+        ('[server]\nroots = "/data"', "server.roots is '/data': it must be a list of folders"),
+        ('[server]\nroots = [""]', "server.roots is ['']: it must be a list of folders"),
+        ('[security]\nmodules = ["a-b"]', "security.modules is ['a-b']: it must be a list of modules"),
+        ('[limits]\nformats = ["GIF"]', "limits.formats is ['GIF']: it must be a list of some of JPEG, PNG, BMP"),
+        ('[limits]\nelement = "1 GiB"', "a frame has to hold an element and 1 MiB"),
+        ("[limits]\nframes = 7", "limits.frames is 7: it must be a whole number from 8 to 1,024"),
         ("[server", "this is no TOML: "),
     ],
 )

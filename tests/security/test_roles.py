@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,3 +195,24 @@ def test_functions_of_a_listed_module_run_by_their_names(daemon: Daemon) -> None
             next(iterator)
         with service.iterate(hr.Dataset.range(4).map("numpy.lib.scimath:sqrt").batch(4)) as iterator:
             np.testing.assert_allclose(next(iterator), np.sqrt(np.arange(4)))
+
+
+def test_an_admin_has_any_job_forgotten_by_the_command_and_others_only_their_own(daemon: Daemon, peer: Any) -> None:
+    owner, other, chief = (
+        daemon.key(name, role) for name, role in (("olga", "client"), ("otto", "client"), ("cleo", "admin"))
+    )
+    register = Register("k", encode(hr.Dataset.range(3).node, Sent()), 0)
+    job = peer(owner).say(register).job
+
+    def stop(key: Path, number: int = job) -> tuple[int, str]:
+        command = [sys.executable, "-m", "headrace", "stop", f"--server={daemon.address}", f"--key={key}"]
+        ended = subprocess.run([*command, f"--job={number}"], capture_output=True, text=True, timeout=60)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    code, said = stop(other)
+    assert (code, "a job that belongs to the key 'olga'" in said) == (2, True)
+    assert stop(chief) == (0, f"job {job} is forgotten\n")
+    code, said = stop(chief)
+    assert (code, f"job {job}: there is none of that number" in said) == (2, True)
+    assert peer(owner).say(register).job != job
+    assert daemon.process.poll() is None

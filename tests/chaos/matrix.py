@@ -390,16 +390,16 @@ CELLS: tuple[Cell, ...] = (
     ),
     *rows(
         "No workers",
-        ("nobody at first", late, "the trainer waits, and says why every 20 s; it goes on when one comes"),
+        ("nobody at first", late, "the trainer waits, and says why; it goes on when one comes"),
         (
             "nobody left",
             nobody(signal.SIGTERM),
-            "the trainer waits, and says why every 20 s; it goes on when one comes",
+            "the trainer waits, and says why; it goes on when one comes",
         ),
         (
             "nobody killed",
             nobody(signal.SIGKILL),
-            "the trainer waits, and says why every 20 s; it goes on when one comes",
+            "the trainer waits, and says why; it goes on when one comes",
         ),
         quick="nobody left",
         strikes=1,

@@ -32,12 +32,12 @@ Harm: TypeAlias = "Callable[[Stage], Undo | None]"
 LASTS = 40
 
 #: So short that a test sees several pass.
-LEASE_S = 2.0
-IDLE_S = 3.0
+LEASE_S = 3.0
+IDLE_S = 4.0
 OPTIONS = (f"--lease={LEASE_S} s", f"--idle={IDLE_S} s", "--budget=1 MiB", "--split=8 KiB", "--grace=1 s")
 
 
-def until(holds: Callable[[], object], what: str, within_s: float = 60.0) -> None:
+def until(holds: Callable[[], object], what: str, within_s: float = 120.0) -> None:
     """Wait for what must become so."""
     end = monotonic() + within_s
     while not holds():

@@ -39,7 +39,7 @@ def criteo(folder: Path, count: int) -> hr.Dataset:
 def click(draw: np.random.Generator) -> bytes:
     """One of them; some features are missing, as there."""
     integers = draw.integers(0, 1 << 17, 13)
-    hashes = {f"c{i}": b"%08x" % draw.integers(1 << 32) for i in range(26) if draw.random() < 0.8}
+    hashes = {f"c{i}": b"%08x" % int(draw.integers(1 << 32)) for i in range(26) if draw.random() < 0.8}
     return hr.io.make_example({"label": 1, **{f"i{i}": int(n) for i, n in enumerate(integers)}, **hashes})
 
 
@@ -93,8 +93,9 @@ def resumed(dataset: hr.Dataset, service: hr.Service | None, token: dict[str, An
 
 def rows(elements: int, where: dict[str, hr.Service | None]) -> Iterator[str]:
     """The table, line by line."""
-    yield "| data | shuffle buffer | position | token, bytes | in process: taken in, resumed in | service: the same |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    titles = ["data", "shuffle buffer", "position", "token, bytes", *(f"{way}: taken in, resumed in" for way in where)]
+    yield f"| {' | '.join(titles)} |"
+    yield f"| {' | '.join('---' for _ in titles)} |"
     with tempfile.TemporaryDirectory() as folder:
         made = {name: make(Path(folder), elements) for name, make in DATA.items()}
         for size in BUFFERS:
@@ -116,10 +117,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--elements", type=int, default=10**7)
+    parser.add_argument("--in-process", action="store_true", help="without a service")
     arguments = parser.parse_args()
-    print(f"{arguments.elements:,} elements an epoch, batches of {BATCH}, {os.cpu_count()} cores\n")
-    with hr.serve(workers=2) as service:
-        for line in rows(arguments.elements, {"in process": None, "service": service}):
+    busy = os.getloadavg()[0]
+    print(f"{arguments.elements:,} elements an epoch, batches of {BATCH}, {os.cpu_count()} cores, load {busy:.1f}\n")
+    with ExitStack() as stack:
+        where: dict[str, hr.Service | None] = {"in process": None}
+        if not arguments.in_process:
+            where["service"] = stack.enter_context(hr.serve(workers=2))
+        for line in rows(arguments.elements, where):
             print(line, flush=True)
 
 

@@ -124,6 +124,11 @@ class ServiceIterator(Iterator[Element]):
         return self._epoch if opened is None or opened < 0 else opened
 
     @property
+    def num_consumers(self) -> int:
+        """How many share the elements of an epoch."""
+        return self._session.register.consumers
+
+    @property
     def mask(self) -> bool:
         """False while the element taken last only fills up a round, for `even="pad"`: another consumer has it, too."""
         return self._mask

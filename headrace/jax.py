@@ -8,13 +8,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from time import monotonic
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from .pipeline.errors import FailedPreconditionError, InvalidArgumentError
+from .pipeline.errors import FailedPreconditionError, InvalidArgumentError, ServiceError
 from .pipeline.structure import Element
+from .pipeline.token import Token, unpack_state
 
 try:
     import jax
@@ -22,6 +26,9 @@ except ImportError as error:
     raise ImportError("headrace.jax needs JAX: pip install 'headrace[jax]'", name="jax") from error
 
 __all__ = ["DeviceIterator", "prefetch_to_device"]
+
+#: How often it is asked where the iterator below stands, in seconds.
+NOTE_S = 1.0
 
 
 def prefetch_to_device(
@@ -66,10 +73,13 @@ class DeviceIterator(Iterator[Any]):
         self._source: Iterator[Element] | None = None
         self._ready: deque[tuple[Any, Exception | None]] = deque()
         self._ended = self._closed = False
+        self._noted = monotonic()
+        self._tokens: deque[Token] = deque(maxlen=size + 2)  #: One has been on the way for longer than all that is.
 
     def __iter__(self) -> Self:
         if self._ended:
             self._source, self._ended = None, False
+            self._tokens.clear()
         return self
 
     def __next__(self) -> Any:
@@ -93,12 +103,62 @@ class DeviceIterator(Iterator[Any]):
         if self._ready and self._ready[-1][1] is not None:
             return False  # the loop hears of it before anything behind it is asked for
         try:
+            self._note(source)
             batch = next(source)
             _check(batch)
             self._ready.append((jax.device_put(batch, self._device), None))
         except Exception as error:
             self._ready.append((None, error))
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loop stands, as the iterator below tells it: what is ahead on the device is not done with.
+
+        Raises:
+            FailedPreconditionError: the batches come from what cannot tell.
+
+        >>> from headrace import Dataset
+        >>> batches = prefetch_to_device(Dataset.range(6).batch(2))
+        >>> _, state = next(batches), batches.state_dict()
+        >>> again = prefetch_to_device(Dataset.range(6).batch(2))
+        >>> again.load_state_dict(state)
+        >>> [int(batch.sum()) for batch in again]
+        [5, 9]
+        """
+        source = self._resumable()
+        now = Token.from_dict(source.state_dict())
+        ahead = sum(not isinstance(error, StopIteration) for _, error in self._ready)
+        if not ahead:
+            return now.to_dict()
+        element = now.element - ahead * getattr(source, "num_consumers", 1)
+        usable = [each for each in (*self._tokens, now) if _reaches(each, element)]
+        state = usable[-1].state if usable else b""
+        return replace(now, element=element, ended=False, state=state).to_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken, here or by any iterator of headrace; see there for what is raised."""
+        self._resumable().load_state_dict(state)
+        self._ready.clear()
+        self._tokens.clear()
+        self._ended = False
+
+    def _resumable(self) -> Any:
+        if self._closed:
+            raise FailedPreconditionError("this iterator is closed")
+        if self._source is None:
+            self._source = iter(self._batches)
+        if not hasattr(self._source, "state_dict"):
+            kind = type(self._batches).__name__
+            raise FailedPreconditionError(f"a {kind} has no state: prefetch from a Dataset or an iterator of a service")
+        return self._source
+
+    def _note(self, source: Any) -> None:
+        """Now and then keep where the source stands: a checkpoint has to be before what is ahead on the device."""
+        if (now := monotonic()) - self._noted < NOTE_S or not hasattr(source, "state_dict"):
+            return
+        self._noted = now
+        with suppress(ServiceError):  # it is told where batches are asked for
+            self._tokens.append(Token.from_dict(source.state_dict()))
 
     def close(self) -> None:
         """Let go of the batches on the device, and close what they come from, where it can be closed."""
@@ -114,6 +174,12 @@ class DeviceIterator(Iterator[Any]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _reaches(token: Token, element: int) -> bool:
+    """Whether a token's checkpoint leads to an element."""
+    state = unpack_state(token.state)
+    return state is not None and state["cursor"] <= element
 
 
 def _check(batch: Element) -> None:

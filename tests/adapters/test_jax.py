@@ -13,8 +13,10 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import headrace as hr
+import headrace.jax
 from headrace import Dataset
 from headrace.jax import prefetch_to_device
+from headrace.pipeline import local_run
 
 Pair = namedtuple("Pair", ["x", "y"])
 
@@ -155,3 +157,32 @@ def test_closing_closes_where_the_batches_come_from() -> None:
 def test_a_size_that_is_none_is_refused(size: Any) -> None:
     with pytest.raises(hr.InvalidArgumentError, match="at least 1 batch"):
         prefetch_to_device([], size)
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_what_is_ahead_on_the_device_is_not_done_with(
+    source: Callable[[Dataset], Any], size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in ((local_run, "LEAST_S"), (local_run, "SHARE"), (headrace.jax, "NOTE_S")):
+        monkeypatch.setattr(module, name, 0)
+
+    def numbers() -> Dataset:  # a new one, whose next pass is the first
+        return Dataset.range(60).shuffle(20).batch(3).with_options(hr.Options(seed=3))
+
+    expected = [each.tolist() for each in numbers()]
+    for taken in (0, 1, 7, 19, 20):
+        batches = prefetch_to_device(source(numbers()), size)
+        found = [next(batches).tolist() for _ in range(taken)]
+        state = batches.state_dict()
+        assert state["element"] == taken
+        again = prefetch_to_device(source(numbers()), size)
+        again.load_state_dict(state)
+        assert found + [each.tolist() for each in again] == expected
+        here = numbers().iterate(4)
+        here.load_state_dict(state)
+        assert found + [each.tolist() for each in here] == expected
+
+
+def test_other_batches_have_no_state() -> None:
+    with pytest.raises(hr.FailedPreconditionError, match="a list has no state: prefetch from a Dataset"):
+        prefetch_to_device([np.zeros(2)]).state_dict()

@@ -75,14 +75,13 @@ from .pipeline.pieces import payload_buffers
 from .pipeline.roots import Roots
 from .survey import Surveys
 from .users import RootsOf, everywhere, own_key, refusal, their_key, user_of
+from .whereabouts import Whereabouts
 
 __all__ = ["Server"]
 
 
 #: Of what workers print a client is sent so many characters until it says something itself.
 PRINTED_MOST = 256 << 10
-#: What a worker prints is of a job, too, whose lease it held so many seconds ago: its last word comes by another way.
-LATELY_S = 2.0
 #: A launcher of workers elsewhere that said nothing for so long is forgotten.
 LAUNCHER_S = 60.0
 MORE = "(more than is shown here: see the output of the server, or of the `headrace worker` that runs it)"
@@ -113,7 +112,7 @@ class Server:
     ending: float | None = None  #: The grace in seconds, once the server is to end.
     roots_of: RootsOf = everywhere  #: What each user's jobs may read.
     surveys: Surveys = field(default_factory=Surveys)
-    lately: dict[str, dict[int, float]] = field(default_factory=dict)  #: When each worker last held a lease of a job.
+    whereabouts: Whereabouts = field(default_factory=Whereabouts)
 
     @classmethod
     def new(
@@ -305,7 +304,7 @@ class Server:
 
     def _show(self, worker: str, text: str) -> Iterator[Action]:
         """To those whose jobs the worker is at; to a loop that does not come only so much: it lies in its memory."""
-        jobs = self._jobs_of(worker)
+        jobs = self.whereabouts.jobs(worker, self.coordinator.now) | self._held(worker)
         for (job, _), talk in self.broker.conversations.items():
             if job in jobs and talk.printed < PRINTED_MOST:
                 talk.printed += len(text)
@@ -313,24 +312,16 @@ class Server:
                 if talk.printed >= PRINTED_MOST:
                     yield To(talk.peer, Printed(worker, MORE))
 
-    def _jobs_of(self, worker: str) -> set[int]:
-        """The jobs of which a worker holds a lease, or held one a moment ago."""
-        now = self.coordinator.now
-        return {job for job, at in self.lately.get(worker, {}).items() if now - at <= LATELY_S} | self._held(worker)
-
     def _held(self, worker: str) -> set[int]:
+        """The jobs of which a worker holds a lease."""
         if worker not in self.coordinator.workers:
             return set()
         return {self.coordinator.wants[split].job for split in self.coordinator.workers[worker].leases}
 
     def _note_leases(self, now: float) -> None:
-        """Which jobs each worker is at."""
         for worker in self.coordinator.workers:
-            self.lately.setdefault(worker, {}).update(dict.fromkeys(self._held(worker), now))
-        for worker, jobs in list(self.lately.items()):
-            self.lately[worker] = {job: at for job, at in jobs.items() if now - at <= LATELY_S}
-            if not self.lately[worker]:
-                del self.lately[worker]
+            self.whereabouts.note(worker, self._held(worker), now)
+        self.whereabouts.forget(now)
 
     def _forget_launchers(self, now: float) -> None:
         """One that has been silent for long is gone; if it speaks again, it is told to say hello."""
@@ -345,8 +336,7 @@ class Server:
                 yield from self._coordinate(order)
             case Granted(split, _, worker):
                 if split in self.coordinator.wants:
-                    job = self.coordinator.wants[split].job
-                    self.lately.setdefault(worker, {})[job] = self.coordinator.now
+                    self.whereabouts.note(worker, [self.coordinator.wants[split].job], self.coordinator.now)
                 yield from self._broke(order)
             case Withdrawn():
                 yield from self._broke(order)

@@ -41,7 +41,8 @@ from headrace.pipeline.messages import (
     WhatIs,
 )
 from headrace.pipeline.roots import Roots
-from headrace.server import LATELY_S, LAUNCHER_S, PRINTED_MOST, Server
+from headrace.server import LAUNCHER_S, PRINTED_MOST, Server
+from headrace.whereabouts import LATELY_S
 
 GRAPH = encode(Dataset.range(10).node, Sent())
 
@@ -178,7 +179,7 @@ def test_the_last_words_of_a_worker_come_behind_its_death_and_nothing_later_does
     assert house.told("one", actions) == [Printed("host/worker-0", "Fatal Python error")]
     house.server.handle(Tick(2.0 + LATELY_S + 0.1))
     assert house.told("one", house.say("host/far-1", Printed("worker-0", "boo"))) == []
-    assert house.server.lately == {}
+    assert house.server.whereabouts.seen == {}
 
 
 def test_a_flood_of_prints_stops_at_a_loop_that_does_not_come() -> None:

@@ -54,6 +54,11 @@ class Alive:
         found = (self.conversations.get((run.job, consumer)) for consumer in consumers)
         return [talk for talk in found if talk is not None and talk.session[3] == run.epoch]
 
+    def speaker(self, job: int, consumer: int) -> str | None:
+        """The peer that is the newest life of a consumer."""
+        talk = self.conversations.get((job, consumer))
+        return talk.peer if talk is not None else None
+
     def place(self, job: int, consumer: int) -> Place | None:
         """Where a consumer is, if there is such a one."""
         entry = self.book.jobs.get(job)

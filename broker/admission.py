@@ -73,8 +73,8 @@ def unfit(entry: JobEntry, message: Open) -> HeadraceError | None:
     place = entry.places[consumer]
     if message.generation < place.generation:
         return taken_over(entry, consumer)
-    if place.rewound and not message.token:
-        return rewound_away(entry)
+    if place.rewound and (not message.token or message.generation == place.generation):
+        return rewound_away(entry)  # also in answer to what a session said before it was fenced
     if message.token:
         return None if message.epoch >= 0 else InvalidArgumentError("a token is of one epoch")
     if several and message.generation > place.generation and 0 <= message.epoch < place.epoch:

@@ -24,7 +24,7 @@ from .crew import Crew
 from .host import Host
 from .reference import reference
 from .timeline import Timeline
-from .trainer import Life, Trainer, share
+from .trainer import Life, Saved, Trainer
 from .trouble import strike
 from .weather import Faults, Lost, Network, Weather
 
@@ -54,6 +54,7 @@ class Cluster:
         late_s: float = 0.0,
         slow: float = 1.0,
         leaves_at: tuple[int, int] | None = None,
+        start: Saved | None = None,
         server: Callable[..., Server] = Server.new,
         session: type[ClientSession] = ClientSession,
         network: Callable[[Weather, Timeline], Network] = Network,
@@ -71,13 +72,20 @@ class Cluster:
         )
         self.host = Host(self._server, self.weather, self.timeline, self._post, self.crew.crash)
         self.even, self.epochs = even, epochs
+        self.agreed = [start] if start is not None else []
+        self.saved: list[Saved] = []
         elements = [reference(dataset, epoch) for epoch in range(epochs)]
         self.trainers = [
             Trainer(
-                [share(each, index, consumers, even) for each in elements],
+                elements,
+                index,
+                consumers,
+                even,
                 partial(self._enlist, index),
                 partial(self.host.disk.done_with, index),
                 think_s,
+                agreed=self.agreed,
+                saved=self.saved,
             )
             for index in range(consumers)
         ]
@@ -110,8 +118,9 @@ class Cluster:
         while not self.done:
             self.timeline.step()
             if self.now > limit_s:
-                where = [(each.seen, list(map(len, each.expected))) for each in self.trainers]
-                raise Lost(f"no end after {limit_s} virtual seconds; seen, and expected: {where}")
+                where = [each.seen for each in self.trainers]
+                of = list(map(len, self.trainers[0].elements))
+                raise Lost(f"no end after {limit_s} virtual seconds; seen by each: {where}; of all: {of}")
         return self
 
     def settle(self) -> None:
@@ -127,7 +136,7 @@ class Cluster:
         for trainer in self.trainers:
             while not trainer.parting and trainer.life.session.job is None:
                 self.timeline.wait(0.1)  # it is asking anew, because an echo was answered that it is not known
-            self._say(trainer, trainer.leave())
+            self.say(trainer, trainer.leave())
         self.timeline.wait(4.0)
         self.check_nothing_is_left()
 
@@ -196,7 +205,7 @@ class Cluster:
             register=Register("the-key", b"graph", self.seed)
             if alone
             else Register("job:the job", b"graph", self.seed, "", "the job", len(self.trainers), self.even),
-            generation=life,
+            generation=1000 * life,
             consumer=consumer,
             window=self.window,
             resend_s=0.5,
@@ -206,7 +215,7 @@ class Cluster:
         """A training script begins, or returns."""
         trainer = self.trainers[consumer]
         if not trainer.done:
-            self._say(trainer, trainer.begin(self.now))
+            self.say(trainer, trainer.begin(self.now))
             life = trainer.life
             self.timeline.at(0.0, lambda: self._train(trainer, life))
 
@@ -218,22 +227,30 @@ class Cluster:
             away_s = self.weather.faults.client_away_s
             self.timeline.at(self.weather.dice.uniform(0.0, away_s), partial(self.start_trainer, consumer))
 
+    def rewind(self, consumer: int, saved: Saved) -> None:
+        """A script goes back to what was saved, as after a loss that is no number; the others have to follow."""
+        trainer = self.trainers[consumer]
+        if trainer.begun and not trainer.life.over:
+            self.agreed.append(saved)
+            self.say(trainer, trainer.load())
+
     def _train(self, trainer: Trainer, life: Life) -> None:
-        if life.over or trainer.done:
+        if life.over:
             return
-        self._say(trainer, trainer.turn(self.now))
-        most_s = max(0.12, trainer.think_s) if trainer.idle else trainer.think_s
+        self.say(trainer, trainer.turn(self.now))
+        most_s = max(0.12, trainer.think_s) if trainer.idle or trainer.done else trainer.think_s
         self.timeline.at(self.weather.dice.uniform(0.001, most_s), lambda: self._train(trainer, life))
 
-    def _say(self, trainer: Trainer, said: list[Say]) -> None:
-        peer = trainer.life.name
+    def say(self, trainer: Trainer, said: list[Say]) -> None:
+        """A training script says something, if it is heard."""
+        peer = trainer.life.name if said else ""
         for each in said if self.now >= trainer.cut_until else []:
             self.network.send(lambda m=each.message: self.tell_server(From(peer, m)))  # type: ignore[misc]
 
     def _tell_client(self, peer: str, message: Message, buffer: Any) -> None:
         for trainer in self.trainers:
             if trainer.reached(peer, self.now):
-                self._say(trainer, trainer.hear(message, buffer))
+                self.say(trainer, trainer.hear(message, buffer))
                 return
         self.timeline.at(0.01, lambda: self.tell_server(Gone(peer)))
 
@@ -242,10 +259,7 @@ class Cluster:
     def _tick(self) -> None:
         self.tell_server(Tick(self.now))
         for trainer in self.trainers:
-            if trainer.parting:
-                self._say(trainer, trainer.parting)
-            elif trainer.done:  # it goes on listening until it closes the job
-                self._say(trainer, trainer.tick(self.now))
+            self.say(trainer, trainer.parting)
 
     def _trouble(self) -> None:
         """In the end the weather clears up, so that no progress is an error."""

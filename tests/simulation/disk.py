@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from headrace.broker.book import Acknowledged
+from headrace.broker.book import Acknowledged, Rewound
 from headrace.coordinator.strikes import MOST, Cleared, Element, Forgiven, Struck
 from headrace.facts import Fact, Memory, from_bytes, to_bytes
 from headrace.pipeline.messages import Deliver, Lease, Message, Opened, Registered
@@ -104,6 +104,9 @@ class Disk:
             case Acknowledged(_, epoch, cursor, consumer):
                 at = consumer, epoch
                 self.acknowledged[at] = max(cursor, self.acknowledged[at])
+            case Rewound(_, epoch):
+                for who in [who for who in self.acknowledged if who[1] >= epoch]:
+                    del self.acknowledged[who]
             case Struck(job, epoch, segment, origin, offset):
                 element = Element(job, epoch, segment, origin, offset)
                 self.struck[element] += 1
@@ -129,7 +132,9 @@ class Disk:
             case Lease(_, _, job, epoch, work) if work[6]:
                 known = self._poisoned(job, epoch) >= len(work[6])
             case Deliver(session, error={"kind": "PoisonError"}):
-                known = self._poisoned(session[2], session[3]) > 0
+                entry = book.jobs.get(session[2])
+                told = entry is not None and entry.entry(session[3]).rewound is not None  # by the token
+                known = told or self._poisoned(session[2], session[3]) > 0
             case _:
                 return
         if not known:

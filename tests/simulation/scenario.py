@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from headrace.broker.run import Limits
 from headrace.pipeline.dataset import Dataset
 
 from .cluster import Cluster
+from .trainer import Saved
 from .weather import Faults
 
-__all__ = ["LEAST", "Scenario", "draw"]
+__all__ = ["LEAST", "Scenario", "draw", "elsewhere"]
 
 #: As little as can be: everything waits for everything.
 LEAST = Limits(
@@ -44,12 +45,21 @@ class Scenario:
     even: str = "drop"
     late_s: float = 0.0  #: So much later the last consumer comes.
     slow: float = 1.0  #: So many times as long the first one thinks.
+    start: Saved | None = None  #: Where it goes on.
     leaves_at: tuple[int, int] | None = None  #: Before this epoch and element the last one leaves.
 
     def cluster(self, pipelines: Mapping[str, Dataset]) -> Cluster:
         """The cluster that plays it."""
         given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "pipeline"}
         return Cluster(dataset=pipelines[self.pipeline], **given)
+
+    def saving(self) -> Scenario:
+        """The same, with a token now and then."""
+        return replace(self, faults=replace(self.faults, saves=2.0))
+
+    def in_(self, faults: Faults, consumers: int) -> Scenario:
+        """The same with other faults, for so many consumers that stay."""
+        return replace(self, faults=faults, consumers=consumers, leaves_at=None)
 
     def to_data(self) -> dict[str, Any]:
         """As plain data, without what is as always."""
@@ -68,6 +78,8 @@ class Scenario:
             given["faults"] = Faults(**given["faults"])
         if "limits" in given:
             given["limits"] = Limits(**given["limits"])
+        if "start" in given:
+            given["start"] = Saved(*given["start"])
         if "leaves_at" in given:
             given["leaves_at"] = tuple(given["leaves_at"])
         return cls(**given)
@@ -81,7 +93,7 @@ def _difference(one: Any, other: Any) -> dict[str, Any]:
 def draw(seed: int, names: Sequence[str]) -> Scenario:
     """What a seed stands for: a run of one of these pipelines."""
     dice = random.Random(seed)
-    return Scenario(
+    drawn = Scenario(
         seed=seed,
         pipeline=dice.choice(names),
         faults=_faults(dice),
@@ -92,6 +104,8 @@ def draw(seed: int, names: Sequence[str]) -> Scenario:
         window=dice.randint(1, 5),
         **_consumers(dice),
     )
+    # Who has left does not follow the others back.
+    return drawn if drawn.leaves_at is None else replace(drawn, faults=replace(drawn.faults, rewinds=0))
 
 
 def _consumers(dice: random.Random) -> dict[str, Any]:
@@ -105,6 +119,11 @@ def _consumers(dice: random.Random) -> dict[str, Any]:
         "leaves_at": dice.choice([None, None, None, leaves]),
     }
     return found if found["consumers"] > 1 else {}
+
+
+def elsewhere(scenario: Scenario, saved: Saved, seed: int) -> Scenario:
+    """The same pipeline, gone on with where it was saved, in another weather, with other workers and consumers."""
+    return replace(draw(seed, [scenario.pipeline]), start=saved, leaves_at=None)
 
 
 def _faults(dice: random.Random) -> Faults:
@@ -122,6 +141,8 @@ def _faults(dice: random.Random) -> Faults:
         client_away_s=dice.choice([0, 0, 6.0]),
         client_cuts=dice.choice([0, 0, 0.1]),
         compactions=dice.choice([0, 0.02, 0.2]),
+        saves=dice.choice([0, 0.5]),
+        rewinds=dice.choice([0, 0, 0.1]),
     )
 
 

@@ -36,6 +36,8 @@ class Tally:
     killings: int = 0  #: Workers that elements cost.
     scalings: int = 0
     compactions: int = 0
+    saved: int = 0  #: Tokens that were given,
+    loaded: int = 0  #: and loaded again.
     failed: dict[int, str] = field(default_factory=dict)  #: Seeds that broke a promise, and which.
 
     def add(self, cluster: Cluster) -> None:
@@ -48,6 +50,8 @@ class Tally:
         self.killings += cluster.crew.killings
         self.scalings += cluster.crew.scalings
         self.compactions += cluster.host.disk.compactions
+        self.saved += len(cluster.saved)
+        self.loaded += sum(trainer.loads for trainer in cluster.trainers)
 
     def lines(self) -> Iterator[str]:
         """For people: what happened, what failed, and how to see it again."""

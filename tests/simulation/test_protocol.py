@@ -32,7 +32,7 @@ def test_in_calm_weather_every_pipeline_runs_without_repeating_anything(
 ) -> None:
     cluster = Cluster(1, pipelines[name]).run()
     assert cluster.host.server is not None
-    assert cluster.trainers[0].seen == [len(each) for each in cluster.trainers[0].expected]
+    assert cluster.trainers[0].seen == [len(each) for each in cluster.trainers[0].elements]
     assert cluster.host.server.coordinator.repeated == 0 or cluster.crew.killings
     cluster.settle()
 

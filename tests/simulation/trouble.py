@@ -23,6 +23,10 @@ def strike(cluster: Cluster) -> None:
             cluster.crash_client(consumer)
         if weather.strikes(faults.client_cuts / 10):
             trainer.cut_until = cluster.now + weather.dice.uniform(0.0, CUT_S)
+        if weather.strikes(faults.saves / 10) and trainer.begun:
+            cluster.say(trainer, trainer.save())
+    if cluster.saved and weather.strikes(faults.rewinds / 10):
+        cluster.rewind(weather.dice.randrange(len(cluster.trainers)), weather.dice.choice(cluster.saved))
     if weather.strikes(faults.scaling / 10):
         crew.scale(weather.dice.choice([0, 1, 2, 4]))
     for name in list(crew.workers):

@@ -33,6 +33,8 @@ class Faults:
     client_crashes: float = 0.0
     client_away_s: float = 0.0  #: For up to so long nobody comes in place of a client that crashed.
     client_cuts: float = 0.0  #: A client that lives cannot be reached, nor be heard, for up to CUT_S.
+    saves: float = 0.0  #: A training script asks for a token,
+    rewinds: float = 0.0  #: or loads one that was given.
     compactions: float = 0.0
 
     @property
@@ -47,6 +49,7 @@ class Faults:
             client_crashes=0,
             client_away_s=0,
             client_cuts=0,
+            rewinds=0,
         )
 
 

@@ -171,6 +171,7 @@ class Coordinator:
     granted: dict[int, Granting] = field(default_factory=dict)
     strikes: Strikes = field(default_factory=Strikes)  #: All that must survive a death of the server.
     repeated: int = 0  #: Leases granted again, in all.
+    own: int = 0  #: Workers that the server keeps running by itself.
 
     def handle(self, event: Event) -> list[Action]:
         """What to do about an event."""
@@ -364,6 +365,8 @@ class Coordinator:
 
     def why_waiting(self) -> str | None:
         """In words, why nothing may be coming; None where workers are at work."""
+        if not self.workers and self.own:
+            return f"the server's own workers ({self.own}) are starting"
         if not self.workers:
             return f"{NO_WORKER}: none has connected yet, or all have died. Start some with `headrace worker`"
         if not self._alive():

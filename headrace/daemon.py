@@ -366,6 +366,7 @@ def run(config: DaemonConfig) -> None:
         heartbeat_s=config.heartbeat_s,
         idle_s=config.idle_s,
     )
+    server.coordinator.own = config.workers
     launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
     slabs = ServerMemory(
         PLACED_EACH * config.budget_bytes, max(CLIENT_BYTES, config.budget_bytes), enabled=config.slabs

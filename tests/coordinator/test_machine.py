@@ -404,3 +404,8 @@ def test_who_waits_is_told_that_there_is_no_worker_or_none_that_speaks(coordinat
     for now in (4.0, 8.0, 12.0):
         coordinator.handle(Tick(now))
     assert coordinator.why_waiting() == "no worker has said anything for 12 s: a function may be stuck"
+
+
+def test_who_waits_while_a_servers_own_workers_start_is_not_told_to_start_some(coordinator: Coordinator) -> None:
+    coordinator.own = 2
+    assert coordinator.why_waiting() == "the server's own workers (2) are starting"

@@ -60,3 +60,22 @@ def test_the_trainer_in_the_readme_finds_the_server_that_runs(tmp_path: Path) ->
         run = ran(tmp_path, pipeline + blocks()[1] + "    print(labels.shape)\n", HEADRACE_RUN_DIR=str(daemon.place))
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == "(64,)\n"
+
+
+def test_the_token_in_the_readme_goes_on_behind_the_batch_that_was_taken_last(tmp_path: Path) -> None:
+    pipeline, _, _ = blocks()[0].partition("for images, labels in dataset")
+    iterate, save, load = blocks()[2].splitlines()
+    steps = [
+        "service = hr.serve(workers=1)",
+        iterate,
+        "next(batches)",
+        save,
+        "images, labels = next(batches)",
+        load,
+        "again, _ = next(batches)",
+        "print((images == again).all(), images.shape)",
+        "service.close()",
+    ]
+    run = ran(tmp_path, pipeline + "\n".join(steps))
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == "True (64, 224, 224, 3)\n"

@@ -16,6 +16,7 @@ import pytest
 from headrace.pipeline import slabs
 from headrace.pipeline.frames import from_frames, to_frames
 from headrace.pipeline.messages import (
+    VERSION,
     Bye,
     Close,
     Deliver,
@@ -34,7 +35,7 @@ from headrace.pipeline.sharing import PeerMemory, Proof, ServerMemory
 pytestmark = pytest.mark.skipif(not slabs.SUPPORTED, reason="needs Linux")
 MIB = 1 << 20
 PIECES = Pieces(1, 1, 0, 1, False, [])
-DELIVER = Deliver((1, 1, 1, 0), 0, 1, [], 0)
+DELIVER = Deliver((1, 1, 1, 0, 0), 0, 1, [], 0)
 
 
 def block(value: int, nbytes: int = MIB) -> npt.NDArray[np.uint8]:
@@ -47,7 +48,7 @@ class Wire:
     def __init__(self, role: str = "worker", *, enabled: bool = True) -> None:
         self.server = ServerMemory(8 * MIB, 4 * MIB, enabled=enabled)
         self.peer = PeerMemory()
-        self.to_server(Hello(2, role, "peer", 1, {}))
+        self.to_server(Hello(VERSION, role, "peer", 1, {}))
         self.to_peer(Welcome(1, 1.0))
 
     def to_server(self, message: Message, buffers: Any = ()) -> tuple[Message | None, list[Any]]:
@@ -186,7 +187,7 @@ def test_a_worker_that_names_what_cannot_be_goes_on_with_frames(wire: Wire) -> N
 
 def test_a_client_that_cannot_open_a_slab_asks_for_frames() -> None:
     wire = Wire("client")
-    bad = Deliver((1, 1, 1, 0), 0, 1, [], 0, None, ["1/2/0011223344556677", 0, 1, 1])
+    bad = Deliver((1, 1, 1, 0, 0), 0, 1, [], 0, None, ["1/2/0011223344556677", 0, 1, 1])
     heard, _, answers = wire.peer.received(bad, ())
     assert heard is None
     assert answers == [Shares("", "")]
@@ -198,7 +199,9 @@ def test_a_client_that_cannot_open_a_slab_asks_for_frames() -> None:
 
 def test_who_shares_nothing_and_is_sent_a_slab_asks_for_frames() -> None:
     peer = PeerMemory()
-    heard, _, answers = peer.received(Deliver((1, 1, 1, 0), 0, 1, [], 0, None, ["1/2/0011223344556677", 0, 1, 1]), ())
+    heard, _, answers = peer.received(
+        Deliver((1, 1, 1, 0, 0), 0, 1, [], 0, None, ["1/2/0011223344556677", 0, 1, 1]), ()
+    )
     assert (heard, answers) == (None, [Shares("", "")])
 
 
@@ -207,7 +210,7 @@ def test_another_life_of_the_server_begins_anew_and_what_the_old_one_lent_can_st
     _, buffers = client.to_peer(DELIVER, [block(3)])
     client.server.close()
     client.server = ServerMemory(8 * MIB, 4 * MIB)
-    client.to_server(Hello(2, "client", "peer", 1, {}))
+    client.to_server(Hello(VERSION, "client", "peer", 1, {}))
     client.to_peer(Welcome(2, 1.0))
     _, fresh = client.to_peer(DELIVER, [block(4)])
     assert (buffers[0] == 3).all()
@@ -316,7 +319,7 @@ def test_no_descriptor_is_left_of_peers_that_come_and_go() -> None:
     before = count()
     wire = Wire()
     for _ in range(3):
-        wire.to_server(Hello(2, "worker", "peer", 1, {}))
+        wire.to_server(Hello(VERSION, "worker", "peer", 1, {}))
         wire.to_peer(Welcome(1, 1.0))
         assert shared(wire.to_server(PIECES, [block(3)])[0])
     wire.to_server(Stale(1))

@@ -252,7 +252,7 @@ def the_fastest_consumer_counts(patch: pytest.MonkeyPatch) -> None:
 
 
 def any_number_of_epochs(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("headrace.broker.machine.latest", lambda *_: 1 << 30)
+    patch.setattr("headrace.broker.epochs.latest", lambda *_: 1 << 30)
 
 
 def waiting_for_who_has_left(patch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,9 @@ from .scenario import Scenario, draw
 
 __all__ = ["Tally", "play", "run"]
 
+#: After so many seeds the command says how it goes.
+CHUNK = 250
+
 
 @dataclass(slots=True)
 class Tally:
@@ -74,9 +77,9 @@ def play(scenario: Scenario, pipelines: Mapping[str, Dataset]) -> Cluster:
     return cluster
 
 
-def run(seeds: Iterable[int], pipelines: Mapping[str, Dataset]) -> Tally:
-    """Run these seeds to their ends, whatever becomes of them."""
-    tally = Tally()
+def run(seeds: Iterable[int], pipelines: Mapping[str, Dataset], tally: Tally | None = None) -> Tally:
+    """Run these seeds to their ends, whatever becomes of them; what happened is added to a tally."""
+    tally = Tally() if tally is None else tally
     for seed in seeds:
         try:
             tally.add(play(draw(seed, NAMES), pipelines))
@@ -97,7 +100,11 @@ def main(words: Sequence[str]) -> int:
     begun, seeds = monotonic(), list(_asked(words))
     with tempfile.TemporaryDirectory() as folder:
         pipelines = graphs(Path(folder))
-        tally = run(seeds, pipelines)
+        tally = Tally()
+        for first in range(0, len(seeds), CHUNK):
+            run(seeds[first : first + CHUNK], pipelines, tally)
+            if len(seeds) > CHUNK:
+                print(f"up to {seeds[: first + CHUNK][-1]}:", list(tally.lines())[-1], flush=True)
         if len(seeds) == len(tally.failed) == 1:  # with all that there is to say of it
             play(draw(seeds[0], NAMES), pipelines)
     print(*tally.lines(), sep="\n")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
-import shutil
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +19,6 @@ import numpy as np
 import zmq
 
 from .broker.book import Closed
-from .broker.run import Limits
 from .depot import Depot
 from .events import (
     Dead,
@@ -42,37 +39,28 @@ from .events import (
     Trouble,
     Unkept,
 )
-from .facts import Fact, Memory
-from .gate import Rules
+from .facts import Fact
 from .journal import Journal as DiskJournal
 from .log import Log
-from .peers import Door, Peers, open_doors
-from .pipeline.blobs import Blobs
+from .peers import Door, Peers
 from .pipeline.errors import HeadraceError
-from .pipeline.graph import decode_outline
 from .pipeline.kernels.compile import marker
 from .pipeline.keys import ROLES
 from .pipeline.messages import Message, Status
-from .pipeline.sharing import ServerMemory
-from .pipeline.sockets import own
 from .quarantines import Quarantines
 from .scanner import Scanner
 from .scanning import look
 from .server import Server
 from .status import status_of
-from .users import roots_by, user_of
+from .users import user_of
 from .workers.launcher import Launcher
 from .workers.output import print_named, show
 
 if TYPE_CHECKING:
-    from .page import Page
+    pass
 
-__all__ = ["DaemonConfig", "run"]
+__all__ = ["Daemon", "DaemonConfig"]
 
-#: A worker may place so many times the budget in shared memory. What it computes waits in shuffle buffers, too.
-PLACED_EACH = 8
-#: As much is placed for each client at least: twice of what it asks for ahead of its loop.
-CLIENT_BYTES = 128 << 20
 #: Seconds between the pictures of itself that the server shows.
 SHOW_S = 1.0
 
@@ -287,26 +275,6 @@ class Daemon:
         return {"name": user_of(peer), "roles": sorted(roles) if user_of(peer) else list(ROLES)}
 
 
-def open_page(address: str) -> Page | None:
-    """The page of metrics, where there is to be one. What it needs is loaded for it alone."""
-    if not address:
-        return None
-    from .page import Page
-
-    page = Page(address)
-    print(f"headrace: metrics at http://{page.start()}/metrics", file=sys.stderr, flush=True)
-    return page
-
-
-def warm_up() -> None:
-    """Compile kernels, unless that was done on this machine."""
-    if not marker().exists():
-        from .pipeline.warm import warm  # it pulls in everything
-
-        print("headrace: compiling kernels, once on this machine (about half a minute)", file=sys.stderr, flush=True)
-        warm()
-
-
 def versions() -> dict[str, str]:
     """What workers and server should agree on."""
     return {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
@@ -325,85 +293,3 @@ def resident_bytes() -> int | None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return None
-
-
-def remembered(journal: DiskJournal) -> Memory:
-    """What was so in the server's last life, less what nobody will come back for."""
-    memory = Memory.of(journal.replay())
-    for fact in memory.book.leftovers():
-        memory.apply(fact)
-        journal.write(fact)
-    journal.commit()
-    return memory
-
-
-def run(config: DaemonConfig) -> None:
-    """Serve until the starter is gone or says stop.
-
-    An embedded server leaves nothing behind; another one its state, with which the next one goes on.
-
-    Raises:
-        ServiceError: it cannot listen where it should.
-        InvalidArgumentError: TCP without keys, or an address that is none.
-    """
-    warm_up()
-    context = zmq.Context()
-    own(config.folder)
-    rules = Rules(config.allow_code, config.modules)
-    doors, listen = open_doors(context, config.folder, config.listen, config.keys, config.insecure, rules)
-    page = open_page(config.metrics)
-    blobs = (config.state or config.folder) / "blobs"
-    blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal = DiskJournal.open(config.state / "journal.sqlite") if config.state is not None else None
-    memory = remembered(journal) if journal is not None else None
-    server = Server.new(
-        # An embedded server's next life shares nothing with this one: its number need not grow.
-        journal.incarnation() if journal is not None else int.from_bytes(os.urandom(3), "little") + 1,
-        decode_outline,
-        memory,
-        limits=Limits(budget_bytes=config.budget_bytes, look_ahead=2, look_ahead_each=3),
-        lease_s=config.lease_s,
-        heartbeat_s=config.heartbeat_s,
-        idle_s=config.idle_s,
-    )
-    server.coordinator.own = config.workers
-    launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
-    slabs = ServerMemory(
-        PLACED_EACH * config.budget_bytes, max(CLIENT_BYTES, config.budget_bytes), enabled=config.slabs
-    )
-    server.broker.allocate, server.broker.forget_s = slabs.allocate, config.forget_s
-    server.roots_of = roots_by(config.roots, next((door.gate.authorized for door in doors if door.gate), None))
-    depot = Depot(Blobs(blobs))
-    if config.state is not None:
-        depot.sweep(entry.graph for entry in server.broker.book.jobs.values())
-    daemon = Daemon(config, Peers(doors, slabs), server, launcher, depot, listen, journal)
-    daemon.show = page.show if page is not None else None
-
-    def stop(*_: Any) -> None:
-        daemon.stop_now, daemon.asked = daemon.asked, True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN if config.state is None else stop)
-    try:
-        daemon.launcher.poll()
-        if config.ready is not None:
-            os.write(config.ready, f"{listen[0]}\n".encode())
-            os.close(config.ready)
-        daemon.loop()
-    except HeadraceError as error:
-        daemon.give_up(error)
-        raise
-    finally:
-        if page is not None:
-            page.stop()
-        daemon.launcher.stop()
-        for said in daemon.launcher.printed():
-            print_named(*said)
-        daemon.scanner.close()
-        for door in doors:
-            door.close()
-        context.term()
-        if journal is not None:
-            journal.close()
-        if config.state is None:
-            shutil.rmtree(config.folder, ignore_errors=True)

@@ -50,7 +50,8 @@ def _server(arguments: Sequence[str]) -> None:
     parser.add_argument("--idle-s", type=float, default=300.0, help="to hold memory for a client that is gone")
     parser.add_argument("--grace-s", type=float, default=0.0, help="for running epochs, when asked to end")
     given = _parsed(parser, arguments)
-    from .daemon import DaemonConfig, run
+    from .daemon import DaemonConfig
+    from .life import run
 
     lists = {name: tuple(given[name]) for name in ("listen", "roots", "modules")}
     run(DaemonConfig(**given | lists))

@@ -213,8 +213,13 @@ def check_length(folder: Path) -> None:
 
 def own(folder: Path) -> None:
     """Note that this process uses a run directory, which is kept as long as one that does is alive."""
-    with (folder / "pids").open("a") as file:
-        file.write(f"{os.getpid()}\n")
+    others = [pid for pid in _pids(folder) if _alive(pid)]
+    (folder / "pids").write_text("".join(f"{pid}\n" for pid in [*others, os.getpid()]))
+
+
+def _pids(folder: Path) -> list[int]:
+    noted = folder / "pids"
+    return [int(pid) for pid in noted.read_text().split()] if noted.is_file() else []
 
 
 def _base() -> Path:
@@ -229,8 +234,8 @@ def _base() -> Path:
 def _sweep(base: Path) -> None:
     """Remove the folders of processes that were killed too suddenly to do so."""
     for folder in base.glob("run-*"):
-        pids = folder / "pids"
-        if pids.is_file() and not any(_alive(int(pid)) for pid in pids.read_text().split()):
+        pids = _pids(folder)
+        if pids and not any(map(_alive, pids)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -78,6 +78,10 @@ class Launcher:
     not_before: float = 0.0
     last_words: list[tuple[str, str, int]] = field(default_factory=list)  #: Of those that have died.
 
+    def __post_init__(self) -> None:
+        for left in self.folder.glob("*.box"):  # by a launcher that was killed
+            left.unlink(missing_ok=True)
+
     def poll(self) -> list[Death]:
         """Deaths since the last time; others are started."""
         deaths = [

@@ -151,7 +151,7 @@ def _stay(settings: Config, ready: int | None) -> None:
             print(
                 "headrace: insecure: whoever reaches a TCP port can run code as this user", file=sys.stderr, flush=True
             )
-        from ..daemon import run  # it pulls in everything
+        from ..life import run  # it pulls in everything
         from ..pipeline.limits import enforce
 
         enforce(settings.limits.taken())

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import headrace as hr
-from headrace.pipeline.sockets import make_run_directory
+from headrace.pipeline.sockets import make_run_directory, own
 from headrace.pipeline.work import ELEMENT_BYTES
 
 Outcomes = Callable[[Iterator[Any]], list[Any]]
@@ -106,6 +106,14 @@ def test_a_folder_whose_processes_were_killed_is_swept(short_path: Path, monkeyp
     assert mine.exists()
     assert another.exists()
     assert not theirs.exists()
+
+
+def test_a_folder_names_just_those_who_use_it_and_live(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "pids").write_text(f"{dead.pid}\n{os.getppid()}\n")
+    own(tmp_path)
+    assert (tmp_path / "pids").read_text().split() == [str(os.getppid()), str(os.getpid())]
 
 
 def test_a_runtime_folder_that_does_not_serve_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

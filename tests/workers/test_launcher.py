@@ -43,3 +43,10 @@ def test_where_descriptors_are_short_none_is_lost(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_launcher_that_was_killed_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "worker-3-a1b2c3.box").write_bytes(bytes(64))
+    (tmp_path / "server.sock").touch()
+    Launcher(count=0, folder=tmp_path, server="ipc:///nowhere")
+    assert [each.name for each in tmp_path.iterdir()] == ["server.sock"]

@@ -309,7 +309,7 @@ def test_without_its_server_an_iterator_cannot_say_where_it_stands(
     killed: Daemon, files: list[str], processes: Processes, eventually: Eventually
 ) -> None:
     killed.start()
-    with hr.connect(killed.address, patience_s=4.0) as service:
+    with hr.connect(killed.address, patience_s=12.0) as service:  # a socket tries again every 5 s
         iterator = service.iterate(mixed(files))
         assert iterator.state_dict()["element"] == 0
         next(iterator)

@@ -14,7 +14,8 @@ import headrace as hr
 
 def squares() -> hr.Dataset:
     """What all consumers describe alike."""
-    return hr.Dataset.range(400).map(lambda x: x * x).shuffle(64, seed=3).batch(4).with_options(hr.Options(seed=7))
+    dataset = hr.Dataset.range(400).map(lambda x: x * x).shuffle(64, seed=3).batch(4).with_options(hr.Options(seed=7))
+    return dataset.prefetch(2)  # few ahead of the loop: it says at each batch how far it is
 
 
 def main(address: str, consumers: int, index: int, even: str, epochs: int) -> None:

@@ -26,7 +26,7 @@ from .reference import reference
 from .timeline import Timeline
 from .trainer import Life, Saved, Trainer
 from .trouble import strike
-from .weather import Faults, Lost, Network, Weather
+from .weather import STRAY_S, Faults, Lost, Network, Weather
 
 __all__ = ["IDLE_S", "Cluster"]
 
@@ -131,6 +131,10 @@ class Cluster:
             worker.stopped_until = self.now
         for trainer in self.trainers:
             trainer.cut_until = self.now
+        # A refusal names no session: one from before a script loaded what all agreed on, if it comes again late, has
+        # the script load that once more, and the others with it. They are at work then, and nothing is left behind.
+        self.timeline.wait(STRAY_S)
+        self.run(self.now + 100.0)
         self.timeline.wait(8.0)
         self.check_epochs_are_over()
         for trainer in self.trainers:

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 
 from .timeline import Timeline
 
-__all__ = ["Faults", "Lost", "Network", "Weather"]
+__all__ = ["STRAY_S", "Faults", "Lost", "Network", "Weather"]
+
+#: An echo is on its way for so long at most.
+ECHO_S = 10.0
+#: After so long all that was said has come, with what is said at once in answer: echoes, and what is late.
+STRAY_S = ECHO_S + 2.0
 
 
 class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
@@ -23,7 +28,7 @@ class Faults:
     double: float = 0.0
     delay_s: float = 0.02
     late: float = 0.0  #: Share of messages that take a hundred times as long.
-    echo: float = 0.0  #: Share of messages that come once more, up to ten seconds later.
+    echo: float = 0.0  #: Share of messages that come once more, up to ECHO_S later.
     server_crashes: float = 0.0
     power_cuts: float = 0.0  #: Share of the server's crashes that tear the end off its journal, committed or not.
     worker_crashes: float = 0.0
@@ -81,4 +86,4 @@ class Network:
             delay = weather.dice.uniform(0.001, faults.delay_s)
             self.timeline.at(delay * (100 if weather.strikes(faults.late) else 1), deliver)
         if weather.strikes(faults.echo):
-            self.timeline.at(weather.dice.uniform(0.0, 10.0), deliver)
+            self.timeline.at(weather.dice.uniform(0.0, ECHO_S), deliver)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..pipeline.errors import FailedPreconditionError, HeadraceError, InvalidArgumentError
 from ..pipeline.messages import Open, Register
-from .book import Book, JobEntry, JobMade
+from .book import Book, JobEntry, JobMade, Place
 from .likeness import difference
 from .rounds import EVEN
 
@@ -67,7 +67,7 @@ def made(number: int, message: Register) -> JobMade:
 
 def unfit(entry: JobEntry, message: Open) -> HeadraceError | None:
     """Why an epoch cannot be opened in this way; None where it can, now or later."""
-    consumer, several = message.consumer, entry.consumers > 1
+    consumer = message.consumer
     if not 0 <= consumer < entry.consumers:
         return InvalidArgumentError(f"{entry.title} has no consumer {consumer}: it has {entry.consumers}")
     place = entry.places[consumer]
@@ -77,12 +77,22 @@ def unfit(entry: JobEntry, message: Open) -> HeadraceError | None:
         return rewound_away(entry)  # also in answer to what a session said before it was fenced
     if message.token:
         return None if message.epoch >= 0 else InvalidArgumentError("a token is of one epoch")
-    if several and message.generation > place.generation and 0 <= message.epoch < place.epoch:
+    if entry.consumers > 1 and message.generation > place.generation and _over(place, message):
         return FailedPreconditionError(
             f"{entry.title} is in epoch {place.epoch}, and its {entry.consumers} consumers go forward together: "
             f"epoch {message.epoch} is over"
         )
     return None
+
+
+def _over(place: Place, message: Open) -> bool:
+    """Whether the epoch that a new life asks for is one that several consumers have behind them.
+
+    Where a power cut took all that was known of a job, the first to come back may be an epoch ahead of the others, who
+    then seem never to have come: they go on in the epoch that they are in, or were about to begin.
+    """
+    lost = place.generation < 0 and (message.cursor is not None or message.epoch + 1 == place.epoch)
+    return 0 <= message.epoch < place.epoch and not lost
 
 
 def taken_over(entry: JobEntry, consumer: int) -> HeadraceError:

@@ -123,7 +123,8 @@ class Epochs(Alive):
         if (generation, epoch) == (place.generation, place.epoch) and not place.left:
             return
         there = max((each.acknowledged for each in entry.places if each.epoch == epoch), default=0)
-        came_back, backward = place.left, epoch < place.epoch
+        # Of several none goes back: where one is behind, those ahead of it stay where they are.
+        came_back, backward = place.left, epoch < place.epoch and entry.consumers == 1
         yield self.record(EpochOpened(job, epoch, generation, consumer))
         if came_back:  # what it missed is gone: it goes on where the others are
             run = self.runs.get((job, epoch))

@@ -275,5 +275,5 @@ class Broker(Epochs):
         entry, after = self.book.jobs[run.job], run.epoch + 1
         if self.prefill and run.epoch == entry.epoch:
             run.followed = True
-            if (run.job, after) not in self.runs:
+            if (run.job, after) not in self.runs and len(self.runs_of(run.job)) < 2:
                 yield from self._pump(self.begin(entry, after, {}))

@@ -42,9 +42,11 @@ class Crew:
     def job(self) -> int:
         return self.house.broker.book.numbers["job:train"]
 
-    def open(self, consumer: int, epoch: int = -1, generation: int | None = None) -> list[Message]:
+    def open(
+        self, consumer: int, epoch: int = -1, generation: int | None = None, cursor: int | None = None
+    ) -> list[Message]:
         """A consumer opens an epoch; in the answer's session it then speaks."""
-        message = Open(self.incarnation, self.job, generation or self.generation, epoch, None, consumer)
+        message = Open(self.incarnation, self.job, generation or self.generation, epoch, cursor, consumer)
         answers = self.house.say(message, peer_of(consumer))
         for answer in answers:
             if isinstance(answer, Opened):

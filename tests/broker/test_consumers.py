@@ -537,6 +537,42 @@ def test_several_consumers_go_forward_together() -> None:
     assert "is in epoch 3, and its 2 consumers go forward together: epoch 1 is over" in refused.error["args"][0]
 
 
+def test_after_a_power_cut_took_the_job_the_one_behind_goes_on_where_it_was() -> None:
+    crew = Crew(dataset_of(12), 2)
+    crew.open(0, epoch=1, cursor=0)
+    crew.ask(0, 1)
+    assert crew.open(1, epoch=0, cursor=2) == [Opened((9, 1, 1, 0, 1), 2)]
+    assert [crew.house.broker.book.jobs[1].places[consumer].epoch for consumer in range(2)] == [1, 0]
+    everything(crew)
+    assert crew.values(1) == [25, 49, 81, 121]
+    assert isinstance(crew.open(1, epoch=1)[0], Opened)
+    everything(crew)
+    assert crew.values(0) == [0, 4, 16, 36, 64, 100]
+    assert crew.values(1)[4:] == [1, 9, 25, 49, 81, 121]
+
+
+def test_one_about_to_begin_an_epoch_when_a_power_cut_took_the_job_begins_it() -> None:
+    crew = Crew(dataset_of(12), 2)
+    crew.open(0, epoch=2, cursor=0)
+    assert crew.open(1, epoch=1) == [Opened((9, 1, 1, 1, 1), 0)]
+
+
+def test_one_that_never_came_cannot_begin_long_before_the_others() -> None:
+    crew = Crew(dataset_of(12), 2)
+    crew.open(0, epoch=2)
+    (refused,) = crew.open(1, epoch=0)
+    assert isinstance(refused, Refused)
+
+
+def test_no_third_epoch_is_begun_ahead_between_two_that_are_apart() -> None:
+    crew = Crew(dataset_of(12), 2)
+    crew.open(0, epoch=2, cursor=0)
+    crew.open(1, epoch=0, cursor=3)
+    everything(crew)
+    assert sorted(crew.house.broker.runs) == [(1, 0), (1, 2)]
+    assert crew.values(1) == [49, 81, 121]
+
+
 def test_one_consumer_alone_may_go_back() -> None:
     crew = Crew(dataset_of(12), 1)
     crew.open(0, epoch=3)

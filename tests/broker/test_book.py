@@ -75,6 +75,14 @@ def test_whoever_did_not_come_yet_is_expected_in_the_epoch_that_the_first_one_op
     assert book_of(*book.facts()) == book
 
 
+def test_one_that_comes_into_the_epoch_before_that_of_the_first_is_remembered_there() -> None:
+    book = book_of(JobMade(1, "key", b"graph", 5, consumers=3), EpochOpened(1, 1, 9, 1), EpochOpened(1, 0, 9, 0))
+    book.apply(Acknowledged(1, 0, 3, 0))
+    assert [each.epoch for each in book.jobs[1].places] == [0, 1, 1]
+    assert sorted(book.jobs[1].epochs) == [0, 1]
+    assert book_of(*book.facts()) == book
+
+
 def test_the_epoch_of_a_job_is_that_of_its_slowest_consumer_that_is_there() -> None:
     book = book_of(JobMade(1, "key", b"graph", 5, consumers=2), *(EpochOpened(1, 0, 9, each) for each in range(2)))
     book.apply(EpochOpened(1, 1, 9, 0))
@@ -150,6 +158,8 @@ def fact_of(book: Book, kind: str, number: int) -> Fact | None:
     place, others = entry.places[consumer], [each for each in entry.places if each is not entry.places[consumer]]
     if kind == "leave" and all(each.left for each in others):
         return Closed(job)
+    if kind == "acknowledge" and place.generation < 0:
+        return None  # nothing was sent to one that did not come
     slowest = min((each.epoch for each in others if not each.left and each.epoch >= 0), default=place.epoch)
     after = min(max(0, place.epoch, entry.epoch) + number % 2, max(slowest, 0) + 1)
     epoch = max(0, entry.epoch - number % 2)

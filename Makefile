@@ -24,7 +24,7 @@ demo: $(VENV)/ready ## The main job: real photographs, a server, two workers, th
 	$(BIN)/headrace demo
 
 test: $(VENV)/ready ## Every test but those marked slow.
-	$(BIN)/python -m pytest -m "not slow" --numprocesses=$(TEST_PROCESSES) --dist=worksteal
+	$(BIN)/python -m pytest -m "not slow" --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 
 $(ADAPTERS)/ready: pyproject.toml
 	$(PYTHON) -m venv $(ADAPTERS)

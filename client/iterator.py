@@ -174,7 +174,7 @@ class ServiceIterator(Iterator[Element]):
             # A named job may have been begun in an earlier life of ours.
             first = bool(self._session.register.name) and not self._came and not self._start
             self._say(self._session.handle(Go(-1 - self._epoch if first else self._epoch, self._afresh, self._start)))
-        self._summary.loop_came()
+        self._session.now = self._summary.loop_came()
         try:
             return self._take()
         except BaseException:

@@ -41,6 +41,10 @@ __all__ = ["ClientSession", "Event", "Go", "Parcel", "Received", "Say", "Stand",
 APART = 1 << 20
 
 
+#: After so many seconds the server is told how far the loop has come, however little that is.
+TOLD_S = 0.25
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """The server said something; a block's buffer may follow."""
@@ -234,10 +238,11 @@ class ClientSession:
         return self.taken if self.over else max(0, self.taken - 1)
 
     def _recent(self, acknowledged: int, until: int) -> bool:
-        """Whether the server knows enough: with small elements not each is worth a message."""
+        """Whether the server knows enough: with small elements not each is worth a message, unless time goes by."""
         step = max(1, self.window // 4)
         starved = until > self.told[1] and self.received <= self.taken
-        return not (starved or self.over or until >= self.told[1] + step) or (acknowledged, until) == self.told
+        due = self.now - self.asked_at >= TOLD_S or until >= self.told[1] + step
+        return not (starved or self.over or due) or (acknowledged, until) == self.told
 
     def _again(self) -> Iterator[Say]:
         """Where nothing came for long, what was said or answered may be lost."""

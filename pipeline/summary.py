@@ -41,11 +41,12 @@ class Summary:
     _came: float = 0.0
     _left: float | None = None
 
-    def loop_came(self) -> None:
-        """The loop asks for an element."""
+    def loop_came(self) -> float:
+        """The loop asks for an element; when, on the monotonic clock."""
         self._came = monotonic()
         if self._left is not None:
             self.trained_s += self._came - self._left
+        return self._came
 
     def loop_left(self) -> None:
         """The loop goes with what it got."""

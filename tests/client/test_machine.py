@@ -106,6 +106,16 @@ def test_with_a_wide_window_not_every_element_is_worth_a_message(session: Client
     assert spoke == [10, 20, 30]
 
 
+def test_a_slow_loop_says_at_each_element_how_far_it_is(session: ClientSession) -> None:
+    session.window = 40
+    session.handle(Go(0))
+    for message in (Welcome(1, 1.0), Registered("key", 4), Opened(SESSION, 0), deliver(0, 40)):
+        hear(session, message)
+    for number in range(1, 6):
+        session.now += 0.3
+        assert take(session) == [Next(SESSION, number - 1, 40, until=40 + number)]
+
+
 def test_a_loop_that_has_nothing_left_asks_at_once(session: ClientSession) -> None:
     session.window = 40
     session.handle(Go(0))

@@ -5,6 +5,7 @@ A server decodes the outline alone: it never unpickles a function nor reads an a
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import fields
@@ -35,7 +36,7 @@ _NAMED = ":"
 #: How many operators may lie on one another; each takes three levels of MessagePack, which writes 511 of them.
 HEIGHT = 128
 #: The types of each node's fields.
-_HINTS = {name: get_type_hints(kind, vars(spec) | vars(nodes)) for name, kind in _KINDS.items()}
+_HINTS = {name: get_type_hints(kind, vars(spec) | vars(sys.modules[kind.__module__])) for name, kind in _KINDS.items()}
 
 
 def encode(node: Node, blobs: Kept) -> bytes:

@@ -1,0 +1,40 @@
+"""The operator graph: one frozen class a node, a file a family, no behaviour.
+
+What a node means is registered elsewhere: its cardinality, its spec, how it is built into operators. Every node
+that is named here may travel in a message.
+"""
+
+from .elements import Filter, FlatMap, IgnoreErrors, Interleave, Items, Map, Unbatch
+from .groups import Batch, PaddedBatch
+from .leaves import Generator, Lines, ListFiles, Range, Records, Rows
+from .node import Node
+from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
+
+__all__ = [
+    "Batch",
+    "Concatenate",
+    "Configured",
+    "Enumerate",
+    "Filter",
+    "FlatMap",
+    "Generator",
+    "IgnoreErrors",
+    "Interleave",
+    "Items",
+    "Lines",
+    "ListFiles",
+    "Map",
+    "Node",
+    "PaddedBatch",
+    "Prefetch",
+    "Range",
+    "Records",
+    "Repeat",
+    "Rows",
+    "Shard",
+    "Shuffle",
+    "Skip",
+    "Take",
+    "Unbatch",
+    "Zip",
+]

@@ -1,0 +1,68 @@
+"""Leaves: where elements come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..columns import Array
+from ..functions import UserFunction
+from ..spec import DType
+from ..structure import Structure
+from .node import Node
+
+__all__ = ["Generator", "Lines", "ListFiles", "Range", "Records", "Rows"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows(Node):
+    """The rows of arrays in memory, one array a component; arrays of `bytes` have dtype object."""
+
+    structure: Structure
+    arrays: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Range(Node):
+    """Integers from `start`, `step` apart, before `stop`."""
+
+    start: int
+    stop: int
+    step: int
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListFiles(Node):
+    """Names of the files that match, sorted; `resolve` replaces it by Rows."""
+
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Records(Node):
+    """The records of TFRecord files, file after file."""
+
+    filenames: Node
+    compression: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines(Node):
+    """The lines of text files, file after file."""
+
+    filenames: Node
+    compression: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generator(Node):
+    """What a function's result gives when it is iterated over.
+
+    `structure`, `shapes` and `dtypes` say what each element must be, one entry a component; None is anything.
+    """
+
+    function: UserFunction
+    structure: Structure | None = None
+    shapes: tuple[Any, ...] | None = None
+    dtypes: tuple[Any, ...] | None = None

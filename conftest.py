@@ -1,6 +1,17 @@
-"""What is not collected: modules for frameworks that are not installed. `make test-adapters` installs them."""
+"""What is not collected: modules for frameworks that are not installed; and what examples in docstrings take for granted.
+
+`make test-adapters` installs the frameworks.
+"""
+
+from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pytest
+
+import headrace as hr
 
 collect_ignore = [
     path
@@ -12,3 +23,9 @@ collect_ignore = [
         f"tests/adapters/test_train_{framework}.py",
     )
 ]
+
+
+@pytest.fixture(autouse=True)
+def _names(doctest_namespace: dict[str, Any]) -> None:
+    """Examples are read as those of `hr.Dataset`, in whatever file of ours its methods stand."""
+    doctest_namespace.update(hr=hr, np=np, Dataset=hr.Dataset)

@@ -1,0 +1,97 @@
+"""Which elements come, how often, and in what order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import sources
+from ..arguments import count_of, seed_given
+from ..errors import InvalidArgumentError
+from ..nodes import (
+    Enumerate,
+    Prefetch,
+    Repeat,
+    Shard,
+    Shuffle,
+    Skip,
+    Take,
+)
+from ..probe import check_alike
+from ..sources import AUTOTUNE
+from .chapter import Chapter
+
+if TYPE_CHECKING:
+    from ..dataset import Dataset
+
+__all__ = ["Order"]
+
+
+class Order(Chapter):
+    """Which elements come, how often, and in what order."""
+
+    def shuffle(
+        self,
+        buffer_size: int,
+        seed: int | None = None,
+        reshuffle_each_iteration: bool | None = True,
+        name: str | None = None,
+    ) -> Dataset:
+        """Elements drawn at random from a window of `buffer_size`.
+
+        The order is new in every epoch and pass, also with a seed; `reshuffle_each_iteration=False` keeps one.
+        """
+        size = count_of("buffer_size", buffer_size, least=1)
+        return self._made(Shuffle(self.node, size, seed_given(seed), reshuffle_each_iteration is not False))
+
+    def repeat(self, count: int | None = None, name: str | None = None) -> Dataset:
+        """The data `count` times over; None or -1 is for ever."""
+        return self._made(Repeat(self.node, -1 if count is None else count_of("count", count)))
+
+    def concatenate(self, dataset: Dataset, name: str | None = None) -> Dataset:
+        """The elements of `dataset` behind these.
+
+        Raises:
+            InvalidArgumentError: elements of another structure or dtype, where that can be told without computing any.
+
+        >>> [int(x) for x in Dataset.range(2).concatenate(Dataset.range(5, 7))]
+        [0, 1, 5, 6]
+        """
+        then = self._dataset("concatenate", dataset).node
+        check_alike(self.node, then)
+        return self._made(sources.concatenated(self.node, then))
+
+    def enumerate(self, start: int = 0, name: str | None = None) -> Dataset:
+        """Pairs of a number, counted from `start`, and an element. One that fails takes its number along.
+
+        >>> list(Dataset.from_tensor_slices(["a", "b"]).enumerate(start=5))
+        [(np.int64(5), b'a'), (np.int64(6), b'b')]
+        """
+        return self._made(Enumerate(self.node, count_of("start", start)))
+
+    def shard(self, num_shards: int, index: int, name: str | None = None) -> Dataset:
+        """Every `num_shards`-th element, beginning with number `index`.
+
+        Raises:
+            InvalidArgumentError: `index` is not in 0 to `num_shards` - 1.
+
+        >>> [int(x) for x in Dataset.range(8).shard(3, 1)]
+        [1, 4, 7]
+        """
+        count = count_of("num_shards", num_shards, least=1)
+        number = count_of("index", index)
+        if not 0 <= number < count:
+            raise InvalidArgumentError(f"index is {number}: of {count} shards it must be 0 to {count - 1}")
+        return self._made(Shard(self.node, count, number))
+
+    def take(self, count: int, name: str | None = None) -> Dataset:
+        """At most the first `count` elements; -1 is all."""
+        return self._made(Take(self.node, count_of("count", count)))
+
+    def skip(self, count: int, name: str | None = None) -> Dataset:
+        """All but the first `count` elements; -1 is none."""
+        return self._made(Skip(self.node, count_of("count", count)))
+
+    def prefetch(self, buffer_size: int | None, name: str | None = None) -> Dataset:
+        """The same elements; at the end of a pipeline, `buffer_size` of them wait ready at the trainer."""
+        size = AUTOTUNE if buffer_size is None else count_of("buffer_size", buffer_size, least=AUTOTUNE)
+        return self._made(Prefetch(self.node, size))

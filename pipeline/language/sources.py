@@ -1,0 +1,129 @@
+"""Where data comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import sources
+from ..arguments import seed_given
+from ..generating import generator as generator_node
+from ..indexable import Indexable, items
+from ..structure import Element
+from .chapter import Chapter
+
+if TYPE_CHECKING:
+    from ..dataset import Dataset
+
+__all__ = ["Sources"]
+
+
+class Sources(Chapter):
+    """Where data comes from."""
+
+    @classmethod
+    def from_tensors(cls, tensors: Element, name: str | None = None) -> Dataset:
+        """One element: `tensors` itself.
+
+        >>> list(Dataset.from_tensors({"a": [1, 2]}))
+        [{'a': array([1, 2], dtype=int32)}]
+        """
+        return cls._made(sources.from_tensors(tensors))
+
+    @classmethod
+    def from_tensor_slices(cls, tensors: Element, name: str | None = None) -> Dataset:
+        """One element for each row of the arrays.
+
+        Raises:
+            InvalidArgumentError: a scalar, or arrays of unequal length.
+
+        >>> list(Dataset.from_tensor_slices(([1, 2], ["a", "b"])))
+        [(np.int32(1), b'a'), (np.int32(2), b'b')]
+        """
+        return cls._made(sources.from_tensor_slices(tensors))
+
+    @classmethod
+    def range(cls, *args: SupportsIndex, output_type: npt.DTypeLike = np.int64, name: str | None = None) -> Dataset:
+        """Integers: `range(stop)`, `range(start, stop)` or `range(start, stop, step)`."""
+        return cls._made(sources.integers(*args, output_type=output_type))
+
+    @classmethod
+    def from_indexable(cls, indexable: Indexable, name: str | None = None) -> Dataset:
+        """`indexable[i]` for each i below its length: lists, and datasets as PyTorch has them ("map-style").
+
+        Items are taken apart as what `map` returns. In a service the object goes to the workers as functions do,
+        pickled, and they index it. `shuffle(n)` behind it, with n at least its length, is a permutation of the
+        indices: no element waits for it, and all orders are possible however long it is. An index is there whether
+        or not its item fails: `take`, `skip` and `shard` directly behind count indices.
+
+        Raises:
+            InvalidArgumentError: an object without `__getitem__` or `__len__`.
+            FunctionError (when iterated): indexing raised; the message names the index.
+
+        >>> list(Dataset.from_indexable([(1, "a"), (2, "b"), (3, "c")]).shard(2, 0))
+        [(np.int32(1), b'a'), (np.int32(3), b'c')]
+        """
+        return cls._made(items(indexable))
+
+    @classmethod
+    def from_generator(
+        cls,
+        generator: Callable[..., Any],
+        output_types: Any = None,
+        output_shapes: Any = None,
+        args: Sequence[Any] | None = None,
+        output_signature: Any = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """What the iterable that `generator(*args)` returns gives; the function is called anew for each pass.
+
+        `output_signature` is `TensorSpec`s nested like the elements, and `output_types` dtypes: plain Python numbers
+        become what they say; anything else must be it. Without them elements are taken as what `map` returns. In a
+        service one worker runs it; where that is lost, another runs it from its start and leaves out what came.
+
+        Raises (when iterated):
+            TypeError: an element that is not what was declared, which names the component.
+            FunctionError: the generator raised; nothing is behind it.
+
+        >>> def squares(n):
+        ...     yield from (i * i for i in range(n))
+        >>> list(Dataset.from_generator(squares, args=[4], output_types=np.float32))
+        [np.float32(0.0), np.float32(1.0), np.float32(4.0), np.float32(9.0)]
+        """
+        return cls._made(generator_node(generator, output_types, output_shapes, args, output_signature))
+
+    @classmethod
+    def list_files(
+        cls,
+        file_pattern: str | Sequence[str],
+        shuffle: bool | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """Names of the files that match one or several glob patterns, shuffled unless `shuffle=False`.
+
+        The file system is looked at when iteration begins. `*` matches names that begin with a dot, too.
+
+        Raises (when iterated):
+            InvalidArgumentError: nothing matches.
+        """
+        return cls._made(sources.list_files(file_pattern, shuffle is None or shuffle, seed_given(seed)))
+
+    @classmethod
+    def zip(cls, *args: Any, datasets: Any = None, name: str | None = None) -> Dataset:
+        """One element of each dataset together, until the shortest ends.
+
+        `zip(a, b)` gives tuples; `zip((a, {"b": b}))` and `datasets=` nest as their argument does. Where an element
+        of one dataset fails, those beside it are lost with it: what comes behind still belongs together.
+
+        Raises:
+            InvalidArgumentError: no dataset, or something that is none.
+
+        >>> numbers = Dataset.range(3)
+        >>> list(Dataset.zip({"a": numbers, "b": (numbers.skip(1), Dataset.range(7, 9))}))[1]
+        {'a': np.int64(1), 'b': (np.int64(2), np.int64(8))}
+        """
+        return cls._made(sources.joined(*args, datasets=datasets, kind=Chapter))

@@ -1,4 +1,4 @@
-"""What is not collected: modules for frameworks that are not installed; and what examples in docstrings take for granted.
+"""What is not collected: modules for frameworks that are not installed; and what docstrings take for granted.
 
 `make test-adapters` installs the frameworks.
 """

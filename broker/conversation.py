@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..pipeline.messages import Session
+from ..pipeline.errors import HeadraceError, to_data
+from ..pipeline.messages import Refused, Session
+from .actions import Reply
 
 __all__ = ["Conversation"]
 
@@ -45,6 +47,10 @@ class Conversation:
         """The client said something."""
         self.peer, self.heard, self.probed, self.reached, self.gone = peer, now, now, True, None
         self.printed = 0
+
+    def refused(self, error: HeadraceError, key: str) -> Reply:
+        """Why it is over, for the client, whose job has this key."""
+        return Reply(self.peer, Refused(to_data(error), key, self.session[0]))
 
     def unreachable(self, now: float) -> None:
         """What was sent did not reach it."""

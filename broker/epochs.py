@@ -52,7 +52,7 @@ class Epochs(Alive):
         if (why := unfit(entry, message)) is not None:
             if self.speaker(message.job, consumer) == peer and message.generation < entry.places[consumer].generation:
                 return  # late word of its own
-            yield Reply(peer, Refused(to_data(why), entry.key))
+            yield Reply(peer, Refused(to_data(why), entry.key, message.generation))
             return
         place = entry.places[consumer]
         if message.token and (message.generation > place.generation or place.rewound):
@@ -77,7 +77,7 @@ class Epochs(Alive):
             yield from self._run_from(entry, session, cursor, again)
         except HeadraceError as error:  # another version of us may have journaled a graph that we cannot read
             self.conversations.pop((entry.number, consumer), None)
-            yield Reply(peer, Refused(to_data(error), entry.key))
+            yield Reply(peer, Refused(to_data(error), entry.key, message.generation))
             return
         yield from self._greet(peer, session, cursor)
 
@@ -90,7 +90,7 @@ class Epochs(Alive):
                 return True  # another one did, and it joins
             found = self.desk.take(peer, message, entry)
         except HeadraceError as error:
-            yield Reply(peer, Refused(to_data(error), entry.key))
+            yield Reply(peer, Refused(to_data(error), entry.key, message.generation))
             return False
         if isinstance(found, list):
             yield from (Ask(scan) for scan in found)
@@ -103,7 +103,7 @@ class Epochs(Alive):
         for talk in self.talks(job).values():
             del self.conversations[job, talk.consumer]
             if talk.consumer != consumer:
-                yield Reply(talk.peer, Refused(to_data(rewound_away(entry)), entry.key))
+                yield talk.refused(rewound_away(entry), entry.key)
         return True
 
     def _wait(self, peer: str, entry: JobEntry, session: Session) -> Iterator[Action]:
@@ -141,8 +141,8 @@ class Epochs(Alive):
         _, _, job, epoch, consumer = session
         talk = self.conversations.get((job, consumer))
         if talk is not None and talk.peer != peer and talk.session[0] < session[0]:
-            error = taken_over(self.book.jobs[job], consumer)
-            yield Reply(talk.peer, Refused(to_data(error), self.book.jobs[job].key))
+            entry = self.book.jobs[job]
+            yield talk.refused(taken_over(entry, consumer), entry.key)
         if talk is None or talk.session != session:
             talk = self.conversations[job, consumer] = Conversation(peer, session, until=cursor)
             self.runs[job, epoch].rounds.outboxes[consumer].rewind(cursor)

@@ -208,7 +208,7 @@ class Broker(Epochs):
         """An epoch cannot go on: all that are in it are told why."""
         for talk in self.talks_in(run):
             del self.conversations[run.job, talk.consumer]
-            yield Reply(talk.peer, Refused(to_data(error), self.book.jobs[run.job].key))
+            yield talk.refused(error, self.book.jobs[run.job].key)
         yield from self.stop(run)
 
     def _current(self, talk: Conversation, session: Session) -> bool:
@@ -221,7 +221,7 @@ class Broker(Epochs):
         place = self.place(job, consumer)
         if place is not None and generation < place.generation and self.speaker(job, consumer) != peer:
             entry = self.book.jobs[job]
-            yield Reply(peer, Refused(to_data(taken_over(entry, consumer)), entry.key))
+            yield Reply(peer, Refused(to_data(taken_over(entry, consumer)), entry.key, generation))
         elif talk is None:
             yield Reply(peer, Stale(self.incarnation))
 

@@ -288,8 +288,9 @@ class ClientSession:
                 self.stopping, self.ending = True, reason
             case Bye():
                 self.parted = True
-            case Refused(error, about) if about in ("", self.register.key):
-                self.refused = from_data(error)
+            case Refused(error, about, generation) if about in ("", self.register.key):
+                if generation in (-1, self.generation):  # or else it is late word of a session that is over
+                    self.refused = from_data(error)
             case Opened(session, cursor, base):
                 yield from self._opened(session, cursor, base)
             case Token(session, taken) if self._mine(session) and self.asking and taken == self.taken:

@@ -378,10 +378,10 @@ class Server:
                     yield To(peer, Refused(to_data(ServiceError(self.trouble))))
                 case broker_machine.Reply(peer, Waiting(session, reason)):
                     yield To(peer, Waiting(session, self.coordinator.why_waiting() or reason))
-                case broker_machine.Reply(peer, Registered(key, job)):
-                    yield To(peer, Registered(their_key(peer, key), job))
-                case broker_machine.Reply(peer, Refused(error, about)):
-                    yield To(peer, Refused(error, their_key(peer, about)))
+                case broker_machine.Reply(peer, Registered(key) as message):
+                    yield To(peer, replace(message, key=their_key(peer, key)))
+                case broker_machine.Reply(peer, Refused(_, about) as message):
+                    yield To(peer, replace(message, about=their_key(peer, about)))
                 case broker_machine.Reply(peer, message, block):
                     yield To(peer, message, [block.buffer] if block is not None else ())
                 case broker_machine.Tell(worker, message):

@@ -62,7 +62,7 @@ __all__ = [
     "WhatIs",
 ]
 
-VERSION = 3
+VERSION = 4
 
 #: Begins the reason of a wait that no worker can end, since there is none.
 NO_WORKER = "there is no worker"
@@ -99,6 +99,7 @@ class Refused:
 
     error: dict[str, Any]
     about: str = ""  #: The key of the registration that it answers, if any.
+    generation: int = -1  #: Of the session that it is about, if of one: word of one that is over means nothing any more.
 
 
 @dataclass(frozen=True, slots=True)

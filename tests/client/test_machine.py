@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headrace.client.machine import ClientSession, Go, Received, Say, Take, Tick
-from headrace.pipeline.errors import DataLossError, InvalidArgumentError, to_data
+from headrace.pipeline.errors import DataLossError, FailedPreconditionError, InvalidArgumentError, to_data
 from headrace.pipeline.messages import (
     VERSION,
     Close,
@@ -282,6 +282,14 @@ def test_a_registration_that_is_refused_is_an_error(session: ClientSession) -> N
     assert session.refused is None
     hear(session, Refused(to_data(InvalidArgumentError("ours")), "key"))
     assert isinstance(session.refused, InvalidArgumentError)
+
+
+def test_a_refusal_of_a_session_that_is_over_is_not_heard(opened: ClientSession) -> None:
+    opened.handle(Go(0, token=b"a state"))
+    hear(opened, Refused(to_data(FailedPreconditionError("load the same state")), "key", 9))
+    assert opened.refused is None
+    hear(opened, Refused(to_data(FailedPreconditionError("load the same state")), "key", 10))
+    assert isinstance(opened.refused, FailedPreconditionError)
 
 
 def test_why_it_waits_is_known_until_something_comes(opened: ClientSession) -> None:

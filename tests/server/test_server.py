@@ -289,6 +289,14 @@ def test_a_server_that_ends_by_itself_says_why() -> None:
 # Whose job it is.
 
 
+def test_who_registers_is_told_the_newest_life_of_any_consumer() -> None:
+    house = House()
+    generation = house.open()[0]
+    (registered,) = house.told("client", house.say("client", Register("key of client", GRAPH, 1)))
+    assert isinstance(registered, Registered)
+    assert registered.generation == generation
+
+
 def test_a_job_is_for_the_key_that_registered_it() -> None:
     house = House()
     session = house.open("ann/client-1")

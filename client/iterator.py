@@ -16,11 +16,11 @@ from ..pipeline.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     MalformedMessage,
-    OutOfRangeError,
     ServiceError,
 )
 from ..pipeline.fingerprint import fingerprint
 from ..pipeline.frames import from_frames, to_frames
+from ..pipeline.iterator import TellingIterator
 from ..pipeline.local import delivered
 from ..pipeline.messages import NO_WORKER, Hello, Message, Register
 from ..pipeline.nodes import Node
@@ -69,7 +69,7 @@ class Connection(Protocol):
         """A connected socket for one client."""
 
 
-class ServiceIterator(Iterator[Element]):
+class ServiceIterator(TellingIterator):
     """The elements of one epoch after another, computed by workers.
 
     `for` goes through what is left of the epoch at hand, or through the next one; `epoch` says which that is.
@@ -89,6 +89,7 @@ class ServiceIterator(Iterator[Element]):
         consumer: int = 0,
         *,
         graph: Node,
+        spec: Callable[[], Any] | None = None,
     ) -> None:
         self._connection, self._socket = connection, connection.open(hello.name)
         self._adapt = window is None
@@ -109,13 +110,18 @@ class ServiceIterator(Iterator[Element]):
         self._next_epoch: int | None = None  #: That `set_epoch` asked for.
         self._mask = True
         self._begun = self._ended = self._closed = self._came = self._afresh = False
-        self._graph = graph
+        self._graph, self._spec = graph, spec
         self._fingerprint: dict[str, Any] | None = None
         self._loaded: Token | None = None  #: Where this epoch was begun, if not with its first element.
         self._start = b""  #: The same, as the server is told.
         self._idle = False  #: Whether a state was loaded that was taken after the end of an epoch.
         self._batched = batched
         self._summary = Summary(batched)
+
+    @property
+    def element_spec(self) -> Any:
+        """`TensorSpec`s, nested like the elements, as the dataset tells them: below a `map` by looking, here."""
+        return None if self._spec is None else self._spec()
 
     @property
     def epoch(self) -> int:
@@ -182,13 +188,6 @@ class ServiceIterator(Iterator[Element]):
             raise
         finally:
             self._summary.loop_left()
-
-    def get_next(self) -> Element:
-        """The next element; OutOfRangeError at the end of the epoch, until `iter()` begins the next."""
-        try:
-            return next(self)
-        except StopIteration:
-            raise OutOfRangeError("End of sequence") from None
 
     def _take(self) -> Element:
         for element in self._ready:
@@ -410,12 +409,6 @@ class ServiceIterator(Iterator[Element]):
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
             self.close(0.0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         if self._closed:

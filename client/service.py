@@ -149,6 +149,7 @@ class Service:
             epoch,
             consumer_index,
             graph=dataset.resolved,
+            spec=lambda: dataset.element_spec,
         )
         self._iterators.add(iterator)
         return iterator

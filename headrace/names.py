@@ -22,6 +22,8 @@ from .pipeline.errors import (
     ServiceError,
 )
 from .pipeline.files import TextLineDataset, TFRecordDataset
+from .pipeline.iterator import Iterator
+from .pipeline.placeholder import placeholder
 from .pipeline.spec import TensorSpec
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "connect",
     "Service",
     "ServiceIterator",
+    "Iterator",
+    "placeholder",
     "TensorSpec",
     "AUTOTUNE",
     "INFINITE_CARDINALITY",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 from . import sources
 from .arguments import count_of, on_error_given, seed_given
 from .cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, cardinality
-from .errors import InvalidArgumentError
+from .deferred import Deferred, bound, deferring, has_placeholder, placeholders_of, values_of
+from .errors import HeadraceError, InvalidArgumentError
+from .initializable import InitializableIterator
+from .iterator import Running, TellingIterator, ToldIterator
 from .language.elements import Elements
 from .language.groups import Groups
 from .language.order import Order
@@ -16,15 +19,15 @@ from .language.sources import Sources
 from .local import LocalIterator
 from .nodes import Configured, Node
 from .options import Options
-from .probe import element_spec
+from .probe import element_spec, is_known
 from .resolve import resolve
 from .seeds import fresh_seed
 from .sources import AUTOTUNE
-from .structure import Element
 
 __all__ = ["AUTOTUNE", "Dataset", "Options"]
 
 
+@deferring
 class Dataset(Sources, Elements, Order, Groups):
     """A pipeline of elements; every method gives another, none changes it.
 
@@ -34,6 +37,13 @@ class Dataset(Sources, Elements, Order, Groups):
     >>> list(Dataset.range(10).filter(lambda x: x % 2 == 0).batch(3))
     [array([0, 2, 4]), array([6, 8])]
     """
+
+    def __new__(cls, *args: Any, **given: Any) -> Self:
+        """Of a source that is given placeholders, a dataset that waits for their values."""
+        made: Any = super().__new__(cls)
+        if cls is not Dataset and (has_placeholder(args) or has_placeholder(given)):
+            made = cls._made(Deferred(cls, args, given))
+        return made  # type: ignore[no-any-return]
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -107,8 +117,15 @@ class Dataset(Sources, Elements, Order, Groups):
         return self._seed
 
     def __iter__(self) -> LocalIterator:
-        number, self._passes = self._passes, self._passes + 1
-        return self.iterate(number)
+        self._passes += 1
+        return self.iterate(self._passes - 1)
+
+    def _next_pass(self, service: Running | None, like: Dataset | None = None) -> TellingIterator:
+        """The next pass, here or on a service; with `like`, it is that one's passes that are counted."""
+        counted = like or self
+        opened = self.iterate(counted._passes) if service is None else service.iterate(self, epoch=counted._passes)
+        counted._passes += 1
+        return opened
 
     def iterate(self, epoch: int) -> LocalIterator:
         """The elements of one epoch, whatever was iterated before.
@@ -117,19 +134,69 @@ class Dataset(Sources, Elements, Order, Groups):
         >>> list(dataset) == list(dataset.iterate(epoch=0)) != list(dataset.iterate(epoch=1))
         True
         """
-        return LocalIterator(self.resolved, self.seed, count_of("epoch", epoch, least=0), self._loaded)
+        return LocalIterator(
+            self.resolved, self.seed, count_of("epoch", epoch, least=0), self._loaded, spec=lambda: self.element_spec
+        )
 
     def _loaded(self, seed: int, epoch: int) -> None:
         """An iterator loaded a token of this seed and pass: the next passes are those behind it."""
         self._seed, self._passes = seed, epoch + 1
 
-    def make_one_shot_iterator(self) -> LocalIterator:
-        """An iterator over the next pass, with `get_next()`."""
-        return iter(self)
+    def make_one_shot_iterator(self, service: Running | None = None) -> TellingIterator:
+        """An iterator over the next pass, in this process or on a service, that stays at its end.
 
-    def as_numpy_iterator(self) -> Iterator[Element]:
+        >>> iterator = Dataset.range(1).make_one_shot_iterator()
+        >>> iterator.get_next()
+        np.int64(0)
+        """
+        return iter(self) if service is None else ToldIterator(self._next_pass(service))
+
+    def make_initializable_iterator(self, service: Running | None = None) -> InitializableIterator:
+        """An iterator that goes through this dataset whenever its `initialize` is called, with what placeholders are.
+
+        Args:
+            service: where it runs; None for this process. Each initialization is a job of its own.
+
+        Raises:
+            InvalidArgumentError: two placeholders of one name.
+
+        >>> names = hr.placeholder(bytes, shape=[None], name="filenames")
+        >>> iterator = hr.TextLineDataset(names).batch(2).make_initializable_iterator()
+        >>> iterator.get_next()
+        Traceback (most recent call last):
+        headrace.pipeline.errors.FailedPreconditionError: this iterator has nothing to go through yet: ...
+        """
+        placeholders_of(self.node)
+        return InitializableIterator(self, service, self._loaded)
+
+    def bind(self, values: Mapping[Any, Any] | None = None, /, **named: Any) -> Dataset:
+        """This dataset with values for all its placeholders, by placeholder or by name: a dataset as any other.
+
+        Raises:
+            InvalidArgumentError: a placeholder without a value, a value without a placeholder, or one that is of
+                another dtype or shape or that the argument cannot be; the message names it.
+
+        >>> size = hr.placeholder(np.int64, shape=(), name="size")
+        >>> list(Dataset.range(3).batch(size).bind(size=2))
+        [array([0, 1]), array([2])]
+        """
+        found = Dataset(bound(self.node, values_of(self.node, {**(values or {}), **named})))
+        if sources.seed_of(found.node) is None:
+            found._seed = self.seed
+        return found
+
+    def as_numpy_iterator(self) -> LocalIterator:
         """The same as `iter()`: elements are NumPy already."""
         return iter(self)
+
+    def _spec_to_check(self, look: bool) -> Any:
+        node = self.resolved
+        if not look and not is_known(node):
+            return None
+        try:
+            return self.element_spec
+        except HeadraceError:  # the elements that tell fail, and will where they are asked for
+            return None
 
     @classmethod
     def _made(cls, node: Node) -> Dataset:

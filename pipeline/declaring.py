@@ -47,19 +47,23 @@ def _shown(value: Any) -> str:
     return type(value).__name__
 
 
-def fitted(name: str, value: Any, shape: Shape, dtype: DType) -> Any:
-    """A component of the declared dtype and shape; plain Python numbers become what was declared, without loss."""
+def fitted(what: str, value: Any, shape: Shape, dtype: DType) -> Any:
+    """A value of the declared dtype and shape; plain Python numbers become what was declared, without loss.
+
+    Raises:
+        MismatchError: it is of another; the message says `what` it is.
+    """
     declared = TensorSpec(shape, dtype)
     component = as_component(value)
     found = spec_of(component)
     if found.dtype != declared.dtype:
-        component = _converted(name, value, component, declared)
+        component = _converted(what, value, component, declared)
     if not _shape_fits(np.shape(component) if not isinstance(component, bytes) else (), shape):
-        raise MismatchError(f"component {name} has shape {np.shape(component)}, and {declared} was declared")
+        raise MismatchError(f"{what} has shape {np.shape(component)}, and {declared} was declared")
     return component
 
 
-def _converted(name: str, value: Any, component: Any, declared: TensorSpec) -> Any:
+def _converted(what: str, value: Any, component: Any, declared: TensorSpec) -> Any:
     """Plain Python numbers, also in lists, in the declared dtype."""
     dtype = declared.dtype
     if _is_plain(value) and dtype is not bytes and not isinstance(component, bytes) and component.dtype != object:
@@ -72,9 +76,7 @@ def _converted(name: str, value: Any, component: Any, declared: TensorSpec) -> A
             if exact.dtype.kind not in "iu" or np.dtype(dtype).kind not in "iu" or (made == exact).all():
                 return made[()]
     given = spec_of(component)
-    raise MismatchError(
-        f"component {name} is {given}, and {declared} was declared: convert it in the generator, or declare what it is"
-    )
+    raise MismatchError(f"{what} is {given}, and {declared} was declared: convert it, or declare what it is")
 
 
 def _is_plain(value: Any) -> bool:

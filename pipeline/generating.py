@@ -134,7 +134,7 @@ class _Run:
         else:
             structure = leaf.structure
             parts = zip(structure.names(), apart(value, structure), leaf.shapes, leaf.dtypes, strict=True)
-            components = [fitted(*each) for each in parts]
+            components = [fitted(f"component {name}", *each) for name, *each in parts]
         own(components)
         return components, structure
 

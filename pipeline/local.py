@@ -10,8 +10,8 @@ import numpy as np
 
 from .blocks import Block
 from .ends import Ends, look_at
-from .errors import OutOfRangeError
 from .fingerprint import fingerprint
+from .iterator import TellingIterator
 from .local_run import LocalRun
 from .nodes import Node
 from .operators.protocol import NOTHING, Failed, Signal, State
@@ -30,7 +30,7 @@ Moved: TypeAlias = Callable[[int, int], None]
 MOST_AHEAD = 1024
 
 
-class LocalIterator(Iterator[Element]):
+class LocalIterator(TellingIterator):
     """The elements of one pass, computed in this process.
 
     An element that fails raises; the next call goes on behind it. After the end `next()` raises
@@ -42,8 +42,17 @@ class LocalIterator(Iterator[Element]):
     np.int64(0)
     """
 
-    def __init__(self, node: Node, seed: int, epoch: int, moved: Moved | None = None, *, tells: bool = True) -> None:
-        self._folder, self._moved = str(Path.cwd()), moved
+    def __init__(
+        self,
+        node: Node,
+        seed: int,
+        epoch: int,
+        moved: Moved | None = None,
+        *,
+        tells: bool = True,
+        spec: Callable[[], Any] | None = None,
+    ) -> None:
+        self._folder, self._moved, self._spec = str(Path.cwd()), moved, spec
         self._run = LocalRun(node, seed, epoch, self._folder, tells)
         self._ready: Iterator[Element] = iter(())
         self._rest = NOTHING  #: Of what was pulled last: what is of another structure than the elements before.
@@ -59,8 +68,10 @@ class LocalIterator(Iterator[Element]):
         """The pass at hand, counted from 0."""
         return self._run.epoch
 
-    def __iter__(self) -> LocalIterator:
-        return self
+    @property
+    def element_spec(self) -> Any:
+        """`TensorSpec`s, nested like the elements; None of a bare graph's."""
+        return None if self._spec is None else self._spec()
 
     def __next__(self) -> Element:
         for element in self._ready:
@@ -91,13 +102,6 @@ class LocalIterator(Iterator[Element]):
         self._run.store.release(first)
         self._tally.begins(block)
         return delivered(block)
-
-    def get_next(self) -> Element:
-        """The next element; OutOfRangeError at the end."""
-        try:
-            return next(self)
-        except StopIteration:
-            raise OutOfRangeError("End of sequence") from None
 
     def summary(self) -> Summary:
         """Elements, seconds, who waited for whom, and the ledger, of this pass up to now.

@@ -42,7 +42,7 @@ from .spec import Shape, TensorSpec, spec_of, unify
 from .structure import Structure, flatten
 from .verdicts import policy_of
 
-__all__ = ["check_alike", "element_spec"]
+__all__ = ["check_alike", "element_spec", "is_known"]
 
 #: How many elements are looked at where a function decides what they are.
 SAMPLE = 3
@@ -75,13 +75,13 @@ def check_alike(one: Node, other: Node) -> None:
     Raises:
         InvalidArgumentError: their structures or dtypes differ.
     """
-    if _is_known(one) and _is_known(other):
+    if is_known(one) and is_known(other):
         _unified([_specs(one, 0), _specs(other, 0)])
 
 
-def _is_known(node: Node) -> bool:
+def is_known(node: Node) -> bool:
     """Whether the specs of a node's elements are known without looking at any."""
-    return _specs.dispatch(type(node)) is not _specs.dispatch(Node) and all(map(_is_known, node.inputs))
+    return _specs.dispatch(type(node)) is not _specs.dispatch(Node) and all(map(is_known, node.inputs))
 
 
 def _unified(found: Sequence[tuple[list[TensorSpec], Structure]]) -> tuple[list[TensorSpec], Structure]:

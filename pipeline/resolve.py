@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from .deferred import check_bound
 from .errors import InvalidArgumentError
 from .nodes import FlatMap, Interleave, ListFiles, Node
 from .sources import file_names
@@ -20,11 +21,16 @@ def resolve(node: Node, folder: str = "") -> Node:
 
     Raises:
         InvalidArgumentError: no file matches.
+        FailedPreconditionError: it has placeholders without a value.
     """
-    folder = folder or os.getcwd()  # noqa: PTH109
+    check_bound(node)
+    return _resolve(node, folder or os.getcwd())  # noqa: PTH109
+
+
+def _resolve(node: Node, folder: str) -> Node:
     if isinstance(node, ListFiles):
         return file_names(matching(node.patterns, folder))
-    found = node.with_inputs(lambda each: resolve(each, folder))
+    found = node.with_inputs(lambda each: _resolve(each, folder))
     return replace(found, folder=folder) if isinstance(found, FlatMap | Interleave) else found
 
 

@@ -9,6 +9,7 @@ from ..nodes import Node
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
+    from ..iterator import Running, TellingIterator
 
 __all__ = ["Chapter"]
 
@@ -31,3 +32,11 @@ class Chapter(ABC):
         Raises:
             InvalidArgumentError: it is none.
         """
+
+    @abstractmethod
+    def _spec_to_check(self, look: bool) -> Any:
+        """The spec of the elements, computing some only with `look`; None where it is not known so."""
+
+    @abstractmethod
+    def _next_pass(self, service: Running | None) -> TellingIterator:
+        """The next pass, in this process or on a service."""

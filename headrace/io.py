@@ -1,17 +1,25 @@
 """hr.io: read and write records, parse Examples, decode images."""
 
 from .pipeline.decoding import decode_bmp, decode_image, decode_jpeg, decode_png, read_file
-from .pipeline.features import FixedLenFeature, VarLenFeature, make_example
+from .pipeline.features import FixedLenFeature, FixedLenSequenceFeature, SparseFeature, VarLenFeature
+from .pipeline.making import make_example, make_sequence_example
 from .pipeline.parsing import ExampleParser, example_parser, parse_example, parse_single_example
+from .pipeline.ragged_feature import RaggedFeature
 from .pipeline.records import TFRecordWriter
+from .pipeline.sequence_parsing import parse_sequence_example, parse_single_sequence_example
 
 __all__ = [
     "parse_single_example",
     "parse_example",
     "example_parser",
     "ExampleParser",
+    "parse_single_sequence_example",
+    "parse_sequence_example",
     "FixedLenFeature",
     "VarLenFeature",
+    "FixedLenSequenceFeature",
+    "RaggedFeature",
+    "SparseFeature",
     "decode_image",
     "decode_jpeg",
     "decode_png",
@@ -19,4 +27,5 @@ __all__ = [
     "read_file",
     "TFRecordWriter",
     "make_example",
+    "make_sequence_example",
 ]

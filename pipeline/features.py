@@ -1,9 +1,9 @@
-"""Features of a tf.train.Example: how one is parsed, and how an Example is made."""
+"""Features of a tf.train.Example: how one is parsed. Ragged ones are in `ragged_feature`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidArgumentError
-from .schema.example_pb2 import BytesList, Feature, FloatList, Int64List
+from .listing import floats_of, listed
 from .spec import DType, as_dtype, dtype_name
 
-__all__ = ["FixedLenFeature", "VarLenFeature", "make_example"]
+__all__ = [
+    "FixedLenFeature",
+    "FixedLenSequenceFeature",
+    "SparseFeature",
+    "VarLenFeature",
+    "parsed_dtype",
+    "wire_kind",
+]
 
 
 @dataclass(frozen=True, init=False)
@@ -45,7 +52,7 @@ class FixedLenFeature:
         default_value: Any = None,
     ) -> None:
         object.__setattr__(self, "shape", _fixed(shape))
-        object.__setattr__(self, "dtype", _parsed_dtype(dtype))
+        object.__setattr__(self, "dtype", parsed_dtype(dtype))
         object.__setattr__(self, "default_value", default_value)
         object.__setattr__(self, "default", None if default_value is None else self._flat(default_value))
         object.__setattr__(self, "written", repr(self.default))
@@ -55,10 +62,10 @@ class FixedLenFeature:
         return f"FixedLenFeature(shape={self.shape}, dtype={dtype_name(self.dtype)}{default})"
 
     def _flat(self, value: Any) -> tuple[Any, ...]:
-        kind, values = _listed("default_value", value)
+        kind, values = listed("default_value", value)
         wanted = wire_kind(self.dtype)
         if kind == "int64" and wanted == "float":
-            kind, values = _floats("default_value", np.asarray(values))
+            kind, values = floats_of("default_value", np.asarray(values))
         if kind != wanted:
             raise InvalidArgumentError(
                 f"default_value holds {kind} values, dtype {dtype_name(self.dtype)} has {wanted}"
@@ -82,10 +89,109 @@ class VarLenFeature:
     dtype: DType
 
     def __init__(self, dtype: npt.DTypeLike | type[bytes]) -> None:
-        object.__setattr__(self, "dtype", _parsed_dtype(dtype))
+        object.__setattr__(self, "dtype", parsed_dtype(dtype))
 
     def __repr__(self) -> str:
         return f"VarLenFeature(dtype={dtype_name(self.dtype)})"
+
+
+@dataclass(frozen=True, init=False)
+class FixedLenSequenceFeature:
+    """Steps of one shape, any number of them: an array [steps, *shape], filled up to the longest of a batch.
+
+    In an Example the values of all steps lie in one list, whose length tells how many there are; there it needs
+    `allow_missing=True`, and is of length 0 where it is absent. In `sequence_features` of a SequenceExample each step
+    is a Feature of its own, and a list that is absent is an error without `allow_missing`. `default_value`, one
+    number or text, fills up (0, or b"").
+
+    >>> FixedLenSequenceFeature([2], "float32", allow_missing=True)
+    FixedLenSequenceFeature(shape=(2,), dtype=float32, allow_missing=True)
+
+    Raises InvalidArgumentError.
+    """
+
+    shape: tuple[int, ...]
+    dtype: DType
+    allow_missing: bool = False
+    default_value: Any = field(default=None, compare=False)
+    default: Any = field(default=None, compare=False)  #: As an array of the dtype is filled with.
+    written: str = ""  #: It in text, which tells 0.0 from -0.0.
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | int,
+        dtype: npt.DTypeLike | type[bytes],
+        allow_missing: bool = False,
+        default_value: Any = None,
+    ) -> None:
+        sizes = _fixed(shape, "FixedLenSequenceFeature", "give the lengths of one step, without that of the sequence")
+        if 0 in sizes:
+            raise InvalidArgumentError(f"a step of shape {sizes} has no values, by which steps are counted: drop it")
+        scalar = FixedLenFeature((), dtype, default_value)
+        filler = b"" if scalar.dtype is bytes else 0
+        object.__setattr__(self, "shape", sizes)
+        object.__setattr__(self, "dtype", scalar.dtype)
+        object.__setattr__(self, "allow_missing", bool(allow_missing))
+        object.__setattr__(self, "default_value", default_value)
+        object.__setattr__(self, "default", scalar.default[0] if scalar.default else filler)
+        object.__setattr__(self, "written", scalar.written)
+
+    @property
+    def size(self) -> int:
+        """Values of a step."""
+        return math.prod(self.shape)
+
+    def __repr__(self) -> str:
+        missing = ", allow_missing=True" if self.allow_missing else ""
+        default = "" if self.default_value is None else f", default_value={self.default_value!r}"
+        return f"FixedLenSequenceFeature(shape={self.shape}, dtype={dtype_name(self.dtype)}{missing}{default})"
+
+
+@dataclass(frozen=True, init=False)
+class SparseFeature:
+    """Values and their places, in features of their own; parsed to a SparseTensor of shape `size`.
+
+    `index_key` names the int64 feature with the places, or is a list of such names, one a dimension; `value_key`
+    names the values; `size` is the length, or the lengths, of the dense array. Places are sorted, unless
+    `already_sorted` says that they are.
+
+    >>> SparseFeature("at", "weight", "float32", size=100)
+    SparseFeature(index_key=('at',), value_key='weight', dtype=float32, size=(100,))
+
+    Raises InvalidArgumentError.
+    """
+
+    index_key: tuple[str, ...]
+    value_key: str
+    dtype: DType
+    size: tuple[int, ...]
+    already_sorted: bool = False
+
+    def __init__(
+        self,
+        index_key: str | Sequence[str],
+        value_key: str,
+        dtype: npt.DTypeLike | type[bytes],
+        size: int | Sequence[int],
+        already_sorted: bool = False,
+    ) -> None:
+        keys = (index_key,) if isinstance(index_key, str) else tuple(index_key)
+        sizes = _fixed(size, "SparseFeature", "give the length of each dimension")
+        if not keys or len(keys) != len(sizes) or not all(isinstance(each, str) for each in (*keys, value_key)):
+            raise InvalidArgumentError(
+                f"SparseFeature(index_key={index_key!r}, value_key={value_key!r}, size={size!r}): keys are names, "
+                f"and there are as many of index_key as of size"
+            )
+        object.__setattr__(self, "index_key", keys)
+        object.__setattr__(self, "value_key", value_key)
+        object.__setattr__(self, "dtype", parsed_dtype(dtype))
+        object.__setattr__(self, "size", sizes)
+        object.__setattr__(self, "already_sorted", bool(already_sorted))
+
+    def __repr__(self) -> str:
+        ordered = ", already_sorted=True" if self.already_sorted else ""
+        keys = f"index_key={self.index_key}, value_key={self.value_key!r}"
+        return f"SparseFeature({keys}, dtype={dtype_name(self.dtype)}, size={self.size}{ordered})"
 
 
 def wire_kind(dtype: DType) -> str:
@@ -95,115 +201,19 @@ def wire_kind(dtype: DType) -> str:
     return "float" if np.dtype(dtype).kind == "f" else "int64"
 
 
-def _parsed_dtype(name: npt.DTypeLike | type[bytes]) -> DType:
+def parsed_dtype(name: npt.DTypeLike | type[bytes]) -> DType:
     dtype = as_dtype(name)
     if dtype is not bytes and np.dtype(dtype).kind == "c":
         raise InvalidArgumentError(f"an Example holds integers, floats and bytes, no {dtype_name(dtype)}")
     return dtype
 
 
-def _fixed(shape: Sequence[int | None] | int) -> tuple[int, ...]:
+def _fixed(
+    shape: Sequence[int | None] | int,
+    whose: str = "FixedLenFeature",
+    instead: str = "use FixedLenSequenceFeature or VarLenFeature",
+) -> tuple[int, ...]:
     sizes = [shape] if isinstance(shape, (int, np.integer)) else list(shape)
     if None in sizes or any(int(size) < 0 for size in sizes if size is not None):
-        raise InvalidArgumentError(
-            f"FixedLenFeature(shape={sizes}) has a length that varies: use FixedLenSequenceFeature or VarLenFeature"
-        )
+        raise InvalidArgumentError(f"{whose}(shape={sizes}) has a length that varies: {instead}")
     return tuple(int(size) for size in sizes if size is not None)
-
-
-def make_example(features: Mapping[str, Any]) -> bytes:
-    """A serialized tf.train.Example of these features, its keys in sorted order.
-
-    Integers and booleans go to an int64_list, floats to a float_list (as float32), bytes and str (as UTF-8) to a
-    bytes_list. A value is one of these, or a sequence or array of them, which is flattened.
-
-    >>> make_example({"label": 3})
-    b'\\n\\x10\\n\\x0e\\n\\x05label\\x12\\x05\\x1a\\x03\\n\\x01\\x03'
-
-    Raises InvalidArgumentError naming the feature: an empty list without a dtype, values of several kinds, numbers
-    that int64 or float32 do not hold, or anything else.
-    """
-    entries = [_entry(name, features[name]) for name in sorted(_checked(features), key=str.encode)]
-    return _part(1, b"".join(entries)) if entries else b""
-
-
-def _entry(name: str, value: Any) -> bytes:
-    return _part(1, _part(1, name.encode()) + _part(2, _feature(name, value).SerializeToString()))
-
-
-def _checked(names: Iterable[Any]) -> list[str]:
-    for name in names:
-        if not isinstance(name, str):
-            raise InvalidArgumentError(f"a feature's name must be str, {name!r} is not")
-    return list(names)
-
-
-def _part(field: int, content: bytes) -> bytes:
-    """A message in a message, as protobuf writes it. Its own way of sorting a map differs between its versions."""
-    size, length = len(content), bytearray()
-    while size > 127:
-        length.append(size & 127 | 128)
-        size >>= 7
-    return bytes([field << 3 | 2, *length, size]) + content
-
-
-def _feature(name: str, value: Any) -> Feature:
-    kind, values = _listed(f"feature {name!r}", value)
-    if kind == "bytes":
-        return Feature(bytes_list=BytesList(value=values))
-    if kind == "float":
-        return Feature(float_list=FloatList(value=values))
-    return Feature(int64_list=Int64List(value=values))
-
-
-def _listed(what: str, value: Any) -> tuple[str, list[Any]]:
-    """The kind of list that holds a value, and the values in it."""
-    if isinstance(value, (bytes, bytearray, memoryview, str)):
-        return "bytes", [_encoded(what, value)]
-    array = value if isinstance(value, (np.ndarray, np.generic)) else _arrayed(what, value)
-    kind = np.asarray(array).dtype.kind
-    if kind in "SUO":
-        return "bytes", [_encoded(what, each) for each in np.asarray(array).ravel().tolist()]
-    if kind == "f":
-        return _floats(what, np.asarray(array))
-    if kind in "biu":
-        return _int64s(what, np.asarray(array))
-    raise InvalidArgumentError(f"{what} is {np.asarray(array).dtype}: an Example holds integers, floats and bytes")
-
-
-def _arrayed(what: str, value: Any) -> npt.NDArray[Any]:
-    """A Python number or nested list as an array; anything with a string in it as an array of objects."""
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind in "SU":
-            # NumPy writes numbers beside strings as text and cuts trailing zero bytes: look at each value instead.
-            array = np.asarray(value, object)
-    except (ValueError, OverflowError) as error:
-        raise InvalidArgumentError(f"{what} cannot be flattened: {error}") from error
-    if not array.size and not isinstance(value, np.ndarray):
-        raise InvalidArgumentError(f"{what} is empty, so its kind is unknown: use np.array([], dtype)")
-    return array
-
-
-def _encoded(what: str, value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
-    raise InvalidArgumentError(
-        f"{what} holds {value!r} of type {type(value).__name__}: use only bytes and str, only integers, or only floats"
-    )
-
-
-def _floats(what: str, array: npt.NDArray[Any]) -> tuple[str, list[Any]]:
-    with np.errstate(over="ignore"):
-        narrow = array.astype(np.float32)
-    if (np.isinf(narrow) & np.isfinite(array)).any():
-        raise InvalidArgumentError(f"{what} holds a number that float32 does not: {np.abs(array).max()}")
-    return "float", narrow.ravel().tolist()
-
-
-def _int64s(what: str, array: npt.NDArray[Any]) -> tuple[str, list[Any]]:
-    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
-        raise InvalidArgumentError(f"{what} holds a number that int64 does not: {array.max()}")
-    return "int64", [int(each) for each in array.ravel().tolist()]

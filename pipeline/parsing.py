@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidArgumentError
-from .features import FixedLenFeature, VarLenFeature
-from .parser import Parser, Spec
+from .kept import kept_parser
+from .parser import Parser, Spec, checked_features
+from .serialized import joined, rows_of
 
 __all__ = ["ExampleParser", "example_parser", "parse_column", "parse_example", "parse_single_example"]
 
@@ -24,11 +25,13 @@ def parse_single_example(
     """One serialized tf.train.Example as a dict of its features.
 
     A FixedLenFeature gives an array of its shape and dtype: a NumPy scalar or `bytes` for shape (), an array of
-    objects for other shapes of bytes. A VarLenFeature gives a SparseTensor of rank 1. Of repeated keys the last one
+    objects for other shapes of bytes. A VarLenFeature gives a SparseTensor of rank 1, a FixedLenSequenceFeature an
+    array [steps, *shape], a RaggedFeature an array of rank 1, or a RaggedTensor where it has partitions, and a
+    SparseFeature a SparseTensor of its size. Of repeated keys the last one
     counts, keys that `features` does not name are skipped, and empty bytes are an Example without features.
     `example_names` is how errors call this Example; `name` is there for tf.data's sake and does nothing.
 
-    >>> from headrace.pipeline.features import make_example
+    >>> from headrace.io import FixedLenFeature, make_example
     >>> parse_single_example(make_example({"label": 3, "text": "ab"}), {"text": FixedLenFeature((), bytes)})
     {'text': b'ab'}
 
@@ -48,27 +51,28 @@ def parse_example(
 ) -> dict[str, Any]:
     """Many serialized tf.train.Examples as a dict of columns.
 
-    As `parse_single_example`, with a first dimension for the Examples: arrays [n, *shape], and SparseTensors of
-    rank 2, whose second length is that of the longest row. `example_names` has one name for each Example.
+    As `parse_single_example`, with a first dimension for the Examples: arrays [n, *shape], SparseTensors of rank 2,
+    whose second length is that of the longest row, sequences filled up to the longest, and RaggedTensors of every
+    RaggedFeature. `example_names` has one name for each Example.
 
-    >>> from headrace.pipeline.features import make_example
+    >>> from headrace.io import FixedLenFeature, make_example
     >>> rows = [make_example({"x": [1.5, 2.5]}), make_example({})]
     >>> parse_example(rows, {"x": FixedLenFeature([2], "float32", default_value=[0, 0])})["x"].tolist()
     [[1.5, 2.5], [0.0, 0.0]]
 
     Raises InvalidArgumentError.
     """
-    rows = _rows(serialized)
+    rows = rows_of(serialized)
     if example_names is not None and len(example_names) != len(rows):
         raise InvalidArgumentError(f"{len(example_names)} example_names for {len(rows)} Examples: give one for each")
-    data, splits = _joined(rows)
+    data, splits = joined(rows)
     return _parser(features).many(data, splits, example_names)
 
 
 def example_parser(features: Mapping[str, Spec]) -> ExampleParser:
     """`parse_single_example` and `parse_example` for these features: a function for `Dataset.map`.
 
-    >>> from headrace.pipeline.features import make_example
+    >>> from headrace.io import FixedLenFeature, make_example
     >>> parse = example_parser({"label": FixedLenFeature((), "int64")})
     >>> parse(make_example({"label": 3}))
     {'label': np.int64(3)}
@@ -91,8 +95,7 @@ class ExampleParser:
     """
 
     def __init__(self, features: Mapping[str, Spec]) -> None:
-        _check(features)
-        self.features = dict(features)
+        self.features = dict(_check(features))
         self._parser = Parser(self.features)
 
     def __call__(self, serialized: bytes | Sequence[bytes] | npt.NDArray[Any]) -> dict[str, Any]:
@@ -101,20 +104,13 @@ class ExampleParser:
         if not isinstance(serialized, (list, tuple, np.ndarray)):
             kind = type(serialized).__name__
             raise InvalidArgumentError(f"serialized is {kind}: an Example comes as bytes, many as a batch of bytes")
-        return self._parser.many(*_joined(_rows(serialized)))
+        return self._parser.many(*joined(rows_of(serialized)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ExampleParser, (self.features,)
 
     def __repr__(self) -> str:
         return f"example_parser({self.features!r})"
-
-
-def _joined(rows: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Rows one behind the other, and where each begins and the last ends."""
-    splits = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=splits[1:])
-    return np.frombuffer(b"".join(rows), np.uint8), splits
 
 
 def parse_column(
@@ -124,7 +120,7 @@ def parse_column(
 
     `data` is uint8, `splits` is int64 [n + 1] for n Examples.
 
-    >>> from headrace.pipeline.features import make_example
+    >>> from headrace.io import FixedLenFeature, make_example
     >>> one = make_example({"x": 7})
     >>> data, splits = np.frombuffer(one + one, np.uint8), np.array([0, len(one), 2 * len(one)])
     >>> parse_column(data, splits, {"x": FixedLenFeature((), "int32")})
@@ -140,49 +136,12 @@ def parse_column(
     return _parser(features).many(data, np.ascontiguousarray(splits, np.int64))
 
 
-def _rows(serialized: Any) -> list[bytes]:
-    if isinstance(serialized, (bytes, str)):
-        raise InvalidArgumentError("parse_example takes a sequence of Examples: use parse_single_example for one")
-    if isinstance(serialized, np.ndarray) and (serialized.dtype != object or serialized.ndim != 1):
-        # Strings of fixed length have lost the zero bytes at their ends.
-        raise InvalidArgumentError(
-            f"serialized is {serialized.dtype} of shape {serialized.shape}: use a list or a 1-D object array of bytes"
-        )
-    rows = list(serialized)
-    # Asking for the types all at once is four times faster than row by row.
-    for i, row in enumerate(rows if set(map(type, rows)) - {bytes} else ()):
-        if not isinstance(row, bytes):
-            raise InvalidArgumentError(f"serialized[{i}] is {type(row).__name__}: an Example comes as bytes")
-    return rows
-
-
-#: Parsers by the identity of the dict that they were made from, which is kept so that its id stays its own, with
-#: its content then, since a dict can change.
-_PARSERS: dict[int, tuple[Mapping[str, Spec], tuple[tuple[str, Spec], ...], Parser]] = {}
-
-#: The most parsers that are kept.
-PARSERS_KEPT = 128
-
-
 def _parser(features: Mapping[str, Spec]) -> Parser:
-    kept = _PARSERS.get(id(features))
-    if kept is not None and kept[1] == tuple(features.items()):
-        return kept[2]
-    _check(features)
-    content = tuple(features.items())
-    # A function that writes its dict anew in every call finds the parser by content.
-    parser = next((each for _, known, each in list(_PARSERS.values()) if known == content), None) or Parser(features)
-    if len(_PARSERS) >= PARSERS_KEPT:
-        _PARSERS.clear()
-    _PARSERS[id(features)] = features, content, parser
+    parser: Parser = kept_parser((features,), lambda: Parser(_check(features)))
     return parser
 
 
-def _check(features: Mapping[str, Spec]) -> None:
+def _check(features: Mapping[str, Spec]) -> Mapping[str, Spec]:
     if not isinstance(features, Mapping) or not features:
         raise InvalidArgumentError(f"features is {features!r}: name at least one, as in {{'x': FixedLenFeature(...)}}")
-    for name, spec in features.items():
-        if not isinstance(name, str):
-            raise InvalidArgumentError(f"a feature's name must be str, {name!r} is not")
-        if not isinstance(spec, (FixedLenFeature, VarLenFeature)):
-            raise InvalidArgumentError(f"feature {name!r} is {spec!r}: use FixedLenFeature or VarLenFeature")
+    return checked_features(features)

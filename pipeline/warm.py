@@ -12,9 +12,10 @@ from PIL import Image
 
 from .augment import random_flip_left_right
 from .dataset import Dataset
-from .features import FixedLenFeature, VarLenFeature, make_example
+from .features import FixedLenFeature, VarLenFeature
 from .files import TextLineDataset, TFRecordDataset
 from .kernels.compile import marker
+from .making import make_example
 from .parsing import parse_example, parse_single_example
 from .records import TFRecordWriter, scan_records
 from .resizing import decode_and_resize, resize

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
-from ..pipeline.features import make_example
+from ..pipeline.making import make_example
 from ..pipeline.records import TFRecordWriter
 from .crops import Part, crop_jpeg
 from .photos import PHOTOGRAPHS, Photograph

@@ -1,7 +1,6 @@
 """tf.Example parsing: one pass over serialized Examples fills the columns of every feature.
 
-The wire format is protobuf's (https://protobuf.dev/programming-guides/encoding/); the messages are in
-schema/example.proto. `program` is a parse specification as one int64 array (see `parsing.py`, which compiles it):
+`program` is a parse specification as one int64 array (see `parsing.py`, which compiles it):
 a header, a hash table of feature keys, then one row a feature. `pool` is one int64 array that holds every column:
 feature f's part begins at rows * program[f's BEFORE], row after row. A part holds int64 values, float32 values
 (two a word), places of byte strings (start and length; -1 for a default), or, for a feature of variable length,
@@ -12,18 +11,11 @@ a feature.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from .compile import leaf, leaf_kernel
+from .wire import BYTES, FIELD_1, FIELD_2, FLOAT, Bytes, Halves, Words, feature_values, next_field, value_place
 
-__all__ = ["expand", "key_hash", "parse_many", "parse_one"]
-
-Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.int64]
-Halves = npt.NDArray[np.uint32]
-
-# Kinds of list, by their field numbers in Feature. 0: a Feature that has none.
-BYTES, FLOAT, INT64 = 1, 2, 3
+__all__ = ["expand", "find", "key_hash", "parse_many", "parse_one"]
 
 # The header of a program, and its length.
 FEATURES, WIDTH, HASH_MASK, HASH_AT, ROWS_AT, HEADER = 0, 1, 2, 3, 4, 5
@@ -43,144 +35,6 @@ ABSENT, FITS, UNFIT = 0, 1, 2
 # What a parse gives: OK, or MALFORMED bytes, or a feature that is MISSING or not what the specification says.
 OK, MALFORMED, MISSING, WRONG = 0, 1, 2, 3
 
-#: 64 bits take ten bytes of seven.
-LONGEST_VARINT = 10
-
-# Tags: field number times eight, plus wire type (0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes).
-FIELD_1_VARINT, FIELD_1, FIELD_1_FOUR, FIELD_2 = 8, 10, 13, 18
-
-
-@leaf
-def _varint(data: Bytes, at: int, end: int) -> tuple[np.uint64, int]:
-    """A base-128 number and where it ends; -1 when it does not end in time."""
-    value, shift = np.uint64(0), np.uint64(0)
-    while at < end and shift < np.uint64(70):
-        byte = np.uint64(data[np.uint64(at)])
-        value |= (byte & np.uint64(127)) << shift
-        at += 1
-        if byte < np.uint64(128):
-            return value, at
-        shift += np.uint64(7)
-    return value, -1
-
-
-@leaf
-def _varint_within(data: Bytes, at: int) -> tuple[np.uint64, int]:
-    """As `_varint`, where there are LONGEST_VARINT bytes: no step has to ask for the end."""
-    place = np.uint64(at)
-    value, shift = np.uint64(0), np.uint64(0)
-    for i in range(np.uint64(LONGEST_VARINT)):
-        byte = np.uint64(data[place + i])
-        value |= (byte & np.uint64(127)) << shift
-        if byte < np.uint64(128):
-            return value, at + np.int64(i) + 1  # type: ignore[return-value]
-        shift += np.uint64(7)
-    return value, -1
-
-
-@leaf
-def _word32(data: Bytes, at: np.uint64) -> np.uint32:
-    return np.uint32(
-        np.uint32(data[at])
-        | np.uint32(data[at + np.uint64(1)]) << np.uint32(8)
-        | np.uint32(data[at + np.uint64(2)]) << np.uint32(16)
-        | np.uint32(data[at + np.uint64(3)]) << np.uint32(24)
-    )
-
-
-@leaf
-def _field(data: Bytes, at: int, end: int) -> tuple[int, int, int]:
-    """The next field: its tag, and where its content begins and ends; tag -1 for what is no field."""
-    number, at = _varint(data, at, end)
-    if at < 0 or number < np.uint64(8) or number >> np.uint64(32) != np.uint64(0):
-        return -1, end, end
-    # Not int(): that stays unsigned here, and numba turns signed with unsigned into float64.
-    tag: int = np.int64(number)  # type: ignore[assignment]
-    wire = tag & 7
-    if wire == 2:
-        size, at = _varint(data, at, end)
-        if at < 0 or size > np.uint64(end - at):
-            return -1, end, end
-        return tag, at, at + np.int64(size)  # type: ignore[return-value]
-    if wire == 0:
-        _, after = _varint(data, at, end)
-    else:
-        # Groups (3, 4) are not of this format; 6 and 7 are of none.
-        after = at + 8 if wire == 1 else at + 4 if wire == 5 else -1
-    if after < 0 or after > end:
-        return -1, end, end
-    return tag, at, after
-
-
-@leaf
-def _count_varints(data: Bytes, begin: int, end: int) -> int:
-    """How many numbers end in data[begin:end]; -1 when the last one does not."""
-    if end > begin and data[end - 1] >= 128:
-        return -1
-    count = 0
-    for i in range(np.uint64(begin), np.uint64(end)):
-        count += data[i] < 128
-    return count
-
-
-@leaf
-def _int64s(data: Bytes, begin: int, end: int, limit: int, out: Words, base: int, count: int) -> int:
-    """Decode packed numbers behind the `count` that are there already; the new count, -1 for a bad number."""
-    if count >= limit:
-        more = _count_varints(data, begin, end)
-        return -1 if more < 0 else count + more
-    at, safe = begin, end - LONGEST_VARINT
-    while at < end:
-        value, at = _varint_within(data, at) if at <= safe else _varint(data, at, end)
-        if at < 0:
-            return -1
-        if count < limit:
-            out[np.uint64(base + count)] = np.int64(value)
-        count += 1
-    return count
-
-
-@leaf
-def _floats(data: Bytes, begin: int, end: int, limit: int, out: Halves, base: int, count: int) -> int:
-    """Copy packed floats, bit by bit, behind the `count` that are there already; the new count, -1 for a torn one."""
-    if (end - begin) & 3:
-        return -1
-    size = (end - begin) >> 2
-    for i in range(min(size, limit - count)):
-        out[np.uint64(base + count + i)] = _word32(data, np.uint64(begin + 4 * i))
-    return count + size
-
-
-@leaf
-def _list(
-    data: Bytes, begin: int, end: int, kind: int, limit: int, out: Words, halves: Halves, base: int, count: int
-) -> int:
-    """Append a BytesList, FloatList or Int64List, packed or not, to what is at `base`; the new count, or -1."""
-    at = begin
-    while at < end:
-        tag, start, at = _field(data, at, end)
-        if kind == INT64 and tag in (FIELD_1, FIELD_1_VARINT):
-            count = _int64s(data, start, at, limit, out, base, count)
-        elif kind == FLOAT and tag in (FIELD_1, FIELD_1_FOUR):
-            count = _floats(data, start, at, limit, halves, base, count)
-        elif kind == BYTES and tag == FIELD_1:
-            if count < limit:
-                out[base + 2 * count], out[base + 2 * count + 1] = start, at - start
-            count += 1
-        elif tag < 0 or tag >> 3 == 1:
-            return -1
-        if count < 0:
-            return -1
-    return count
-
-
-@leaf
-def _base(kind: int, part: int, values: int) -> int:
-    """Where the value with `values` values before it stands: a half for floats, else a word."""
-    if kind == FLOAT:
-        return 2 * part + values
-    return part + (2 * values if kind == BYTES else values)
-
 
 @leaf
 def _values(
@@ -188,28 +42,15 @@ def _values(
 ) -> tuple[int, int]:
     """The list kind and number of values of the map entry data[begin:end]; kind -1 for malformed bytes.
 
-    Values of the wanted kind go to `out` at `base`, at most `limit` of them. As protobuf has it, parts of a message
-    that comes in several parts are merged, and of several kinds of list the last one counts.
+    Values of the wanted kind go to `out` at `base`, at most `limit` of them.
     """
     kind, count, at = 0, 0, begin
     while at < end:
-        tag, start, at = _field(data, at, end)
-        if tag != FIELD_2:
-            continue
-        inner = start
-        while inner < at:
-            tag, start, inner = _field(data, inner, at)
-            field = tag >> 3
-            if tag < 0 or (field <= INT64 and tag & 7 != 2):
+        tag, start, at = next_field(data, at, end)
+        if tag == FIELD_2:
+            kind, count = feature_values(data, start, at, wanted, limit, out, halves, base, kind, count)
+            if kind < 0:
                 return -1, 0
-            if field > INT64:
-                continue
-            if field != kind:
-                kind, count = field, 0
-            if kind == wanted:
-                count = _list(data, start, inner, kind, limit, out, halves, base, count)
-                if count < 0:
-                    return -1, 0
     return kind, count
 
 
@@ -234,7 +75,7 @@ def _is_key(data: Bytes, begin: int, end: int, program: Words, row: int) -> bool
 
 
 @leaf
-def _find(data: Bytes, begin: int, end: int, program: Words, likely: int) -> int:
+def find(data: Bytes, begin: int, end: int, program: Words, likely: int) -> int:
     """Which feature has the key data[begin:end]; -1 for none. `likely` is looked at first."""
     rows = program[ROWS_AT]
     if likely < program[FEATURES] and _is_key(data, begin, end, program, rows + ROW * likely):
@@ -252,12 +93,12 @@ def _entry(
     """Take one map entry; which feature it was, -1 for one that nobody asked for, -2 for malformed bytes."""
     key, key_end, at = begin, begin, begin
     while at < end:
-        tag, start, at = _field(data, at, end)
+        tag, start, at = next_field(data, at, end)
         if tag == FIELD_1:
             key, key_end = start, at
         elif tag != FIELD_2 and tag >> 3 <= 2:
             return -2
-    feature = _find(data, key, key_end, program, likely)
+    feature = find(data, key, key_end, program, likely)
     if feature < 0:
         return -1
     spec = program[ROWS_AT] + ROW * feature
@@ -267,7 +108,7 @@ def _entry(
         place = part + SPAN * row
         pool[place], pool[place + 1], pool[place + 2] = begin, end, count
     else:
-        kind, count = _values(data, begin, end, wanted, size, pool, halves, _base(wanted, part, row * size))
+        kind, count = _values(data, begin, end, wanted, size, pool, halves, value_place(wanted, part, row * size))
     if kind < 0:
         return -2
     fits = kind == wanted and (size == VARIABLE or count == size)
@@ -283,7 +124,7 @@ def _features(
     """Take a Features message; false for malformed bytes."""
     likely, at = 0, begin
     while at < end:
-        tag, start, at = _field(data, at, end)
+        tag, start, at = next_field(data, at, end)
         if tag == FIELD_1:
             feature = _entry(data, start, at, program, pool, halves, rows, row, likely)
             if feature == -2:
@@ -304,7 +145,7 @@ def _put_default(program: Words, spec: int, pool: Words, halves: Halves, rows: i
         return True
     if default == NONE:
         return False
-    kind, base = program[spec + KIND], _base(program[spec + KIND], part, row * size)
+    kind, base = program[spec + KIND], value_place(program[spec + KIND], part, row * size)
     for i in range(2 * size if kind == BYTES else size):
         if kind == FLOAT:
             halves[base + i] = np.uint32(program[default + i])
@@ -320,7 +161,7 @@ def _example(
     """Parse data[begin:end] into row `row` of every part; (OK or what is wrong, which feature, its state)."""
     at = begin
     while at < end:
-        tag, start, at = _field(data, at, end)
+        tag, start, at = next_field(data, at, end)
         if tag == FIELD_1:
             if not _features(data, start, at, program, pool, halves, rows, row):
                 return MALFORMED, 0, 0
@@ -372,7 +213,7 @@ def expand(data: Bytes, kind: int, spans: Words, splits: Words, out: Words) -> i
     for row in range(len(splits) - 1):
         begin, end = spans[SPAN * row], spans[SPAN * row + 1]
         size = splits[row + 1] - splits[row]
-        found, _ = _values(data, begin, end, kind, size, out, halves, _base(kind, 0, splits[row]))
+        found, _ = _values(data, begin, end, kind, size, out, halves, value_place(kind, 0, splits[row]))
         if found < 0:
             return row
     return -1

@@ -17,10 +17,11 @@ import numpy as np
 from headrace.pipeline.bmp import decode_bmp
 from headrace.pipeline.decoding import decode_image, decode_jpeg
 from headrace.pipeline.errors import HeadraceError
-from headrace.pipeline.features import FixedLenFeature, VarLenFeature, make_example
+from headrace.pipeline.features import FixedLenFeature, VarLenFeature
 from headrace.pipeline.kernels import framing
 from headrace.pipeline.kernels.jpeg_header import read_jpeg_header
 from headrace.pipeline.limits import Limits, enforce, limits
+from headrace.pipeline.making import make_example
 from headrace.pipeline.parsing import parse_column, parse_single_example
 from headrace.pipeline.png import decode_png
 from headrace.pipeline.records import masked, read_records, scan_records

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from headrace.pipeline.errors import InvalidArgumentError
-from headrace.pipeline.features import FixedLenFeature, VarLenFeature, make_example
+from headrace.pipeline.features import FixedLenFeature, VarLenFeature
+from headrace.pipeline.making import make_example
 from headrace.pipeline.records import read_records
 from headrace.pipeline.schema.example_pb2 import Example
 

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.pipeline.errors import InvalidArgumentError
-from headrace.pipeline.features import FixedLenFeature, VarLenFeature, make_example
+from headrace.pipeline.features import FixedLenFeature, VarLenFeature
+from headrace.pipeline.making import make_example
 from headrace.pipeline.parser import Spec
 from headrace.pipeline.parsing import parse_column, parse_example, parse_single_example
 from headrace.pipeline.records import read_records

@@ -15,7 +15,7 @@ from ..pipeline.errors import FailedPreconditionError, HeadraceError, MalformedM
 from ..pipeline.feeds import Feed, OnceFeed, payload_of
 from ..pipeline.held import saved
 from ..pipeline.messages import Credit, Pieces
-from ..pipeline.nodes import Lines, Node, Records
+from ..pipeline.nodes import FileLeaf, Node, Records
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
 from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
 from ..pipeline.pieces import piece_from
@@ -185,7 +185,7 @@ class Run:
             self.orders.append(Release(lane.split))
 
     def _cut(self, leaf: Node, path: str) -> Sequence[int | None] | Signal:
-        if not isinstance(leaf, Records | Lines) or leaf.compression:
+        if not isinstance(leaf, FileLeaf) or leaf.compression:
             return (0, None)
         if path not in self.bounds:
             self.bounds[path] = None

@@ -21,7 +21,7 @@ from .pipeline.errors import (
     ResourceExhaustedError,
     ServiceError,
 )
-from .pipeline.files import TextLineDataset, TFRecordDataset
+from .pipeline.files import FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from .pipeline.iterator import Iterator
 from .pipeline.placeholder import placeholder
 from .pipeline.spec import TensorSpec
@@ -32,6 +32,7 @@ __all__ = [
     "Dataset",
     "TFRecordDataset",
     "TextLineDataset",
+    "FixedLengthRecordDataset",
     "Options",
     "serve",
     "connect",

@@ -9,19 +9,18 @@ from .nodes import (
     Concatenate,
     Configured,
     Enumerate,
+    FileLeaf,
     Filter,
     FlatMap,
     Generator,
     IgnoreErrors,
     Interleave,
-    Lines,
     ListFiles,
     Map,
     Node,
     PaddedBatch,
     Prefetch,
     Range,
-    Records,
     Repeat,
     Rows,
     Shard,
@@ -57,7 +56,7 @@ def _(node: Range) -> int:
 
 
 @cardinality.register
-def _(node: Records | Lines | ListFiles | Generator) -> int:
+def _(node: FileLeaf | ListFiles | Generator) -> int:
     return UNKNOWN_CARDINALITY
 
 

@@ -40,6 +40,7 @@ _SILENT: dict[str, frozenset[str]] = {
 #: What users call an operator where its node is named otherwise.
 _NAMES = {
     "Configured": "with_options",
+    "FixedRecords": "FixedLengthRecordDataset",
     "Lines": "TextLineDataset",
     "Records": "TFRecordDataset",
     "Rows": "from_tensor_slices",

@@ -16,19 +16,18 @@ from .nodes import (
     Concatenate,
     Configured,
     Enumerate,
+    FileLeaf,
     Filter,
     FlatMap,
     Generator,
     IgnoreErrors,
     Interleave,
-    Lines,
     ListFiles,
     Map,
     Node,
     PaddedBatch,
     Prefetch,
     Range,
-    Records,
     Repeat,
     Rows,
     Shard,
@@ -123,7 +122,7 @@ def _(node: Range, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 
 @_specs.register
-def _(node: Records | Lines | ListFiles, seed: int) -> tuple[list[TensorSpec], Structure]:
+def _(node: FileLeaf | ListFiles, seed: int) -> tuple[list[TensorSpec], Structure]:
     return [TensorSpec((), bytes)], Structure()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
-from typing import Any
+from functools import partial, singledispatch
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ import numpy.typing as npt
 from .blocks import Block
 from .columns import Allocate, Arena, Array, Column, column_of, layout_of
 from .errors import FileError, HeadraceError, NotFoundError
+from .fixed import Frame, read_fixed
 from .gathering import gather_block
 from .lines import read_lines
-from .nodes import Lines, Node, Range, Records, Rows
+from .nodes import FixedRecords, Lines, Node, Range, Records, Rows
 from .records import RecordChunk, read_records
 from .store import Identities
 from .structure import Structure
@@ -135,18 +136,37 @@ def _rows_column(rows: Array) -> Column:
     return column_of(components, layout, Arena.of(layout.nbytes))
 
 
+#: The elements of a file that begin between two positions, in blocks that lie where it says.
+_Between: TypeAlias = "Callable[[int, int | None, Allocate | None], Iterator[Chunk]]"
+
+
 @_read.register
 def _(leaf: Records, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+    return _wanted(partial(_records, leaf, work), leaf, work, allocate)
+
+
+@_read.register
+def _(leaf: FixedRecords, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+    frame = Frame(leaf.record_bytes, leaf.header_bytes, leaf.footer_bytes)
+
+    def between(start: int, stop: int | None, allocate: Allocate | None) -> Iterator[Chunk]:
+        chunks = read_fixed(work.path, frame, leaf.compression, start, stop, CHUNK_BYTES)
+        return _guarded(chunks, work, start, allocate)
+
+    return _wanted(between, leaf, work, allocate)
+
+
+def _wanted(between: _Between, leaf: Records | FixedRecords, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+    """What a unit of work wants of a file that can be entered at any element."""
     if work.only is None:
-        yield from _records(leaf, work, work.start, work.stop, allocate)
+        yield from between(work.start, work.stop, allocate)
         return
     wanted = np.array(work.only, np.int64)
     wanted = wanted[wanted >= work.start]
     # What cannot be entered in the middle is read through; else what is far apart is read by itself.
     apart = np.diff(wanted) > (BEHIND if leaf.compression else CHUNK_BYTES)
-    cuts = np.flatnonzero(apart) + 1
-    for near in np.split(wanted, cuts):
-        yield from only(_records(leaf, work, int(near[0]), int(near[-1]) + 1, None), near)
+    for near in np.split(wanted, np.flatnonzero(apart) + 1):
+        yield from only(between(int(near[0]), int(near[-1]) + 1, None), near)
 
 
 def _records(leaf: Records, work: Work, start: int, stop: int | None, allocate: Allocate | None) -> Iterator[Chunk]:

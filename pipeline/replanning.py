@@ -16,7 +16,7 @@ from .feeds import HANDED_BYTES, Job, handed
 from .flat import GRAIN
 from .folding import Fold
 from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
-from .nodes import Generator, Lines, Node, PaddedBatch, Range, Records, Rows
+from .nodes import FileLeaf, Generator, Node, PaddedBatch, Range, Rows
 from .operators.protocol import NOTHING
 from .place import Path, node_at
 from .segment import Segment, segment_of
@@ -106,7 +106,7 @@ class Plan:
             work = self.store.works[origin]
             offsets = leaf.identities[leaf.identities[:, 0] == origin, 1].astype(np.int64)
             segment = self._segment(work.segment)
-            reads = isinstance(segment.leaf, Records | Lines)
+            reads = isinstance(segment.leaf, FileLeaf)
             if segment.leaf is None or segment.flat or reads is not bool(work.path):
                 raise MalformedMessage(f"what is held was not read at {list(work.segment)}")
             limit = cardinality(segment.leaf) if isinstance(segment.leaf, Rows | Range) else BEHIND
@@ -155,7 +155,7 @@ class Plan:
     def _part(self, work: Work) -> int:
         """How many elements to compute in one lease."""
         leaf = self._segment(work.segment).leaf
-        from_start = isinstance(leaf, Generator) or (isinstance(leaf, Records | Lines) and leaf.compression != "")
+        from_start = isinstance(leaf, Generator) or (isinstance(leaf, FileLeaf) and leaf.compression != "")
         return PART_FROM_START if from_start else PART
 
     def _hop_jobs(self, path: Path, sites: Sequence[tuple[Hopped, int]]) -> _Jobs:

@@ -16,16 +16,15 @@ from .leaves import Countable, countable, one_for_one
 from .nodes import (
     Configured,
     Enumerate,
+    FileLeaf,
     Filter,
     FlatMap,
     Generator,
     IgnoreErrors,
     Interleave,
-    Lines,
     Map,
     Node,
     Prefetch,
-    Records,
     Unbatch,
 )
 from .ownership import own
@@ -107,7 +106,7 @@ def segment_at(node: Node, branch: Path = ()) -> Segment:
 
 def _start(node: Node, last: Node) -> tuple[Node | None, Node | None]:
     """The leaf of a segment whose steps end at a node, and what feeds it."""
-    if isinstance(node, Records | Lines):
+    if isinstance(node, FileLeaf):
         return node, node.filenames
     if isinstance(node, Generator):
         return node, None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import count_of
 from .errors import InvalidArgumentError
 from .functions import UserFunction
 from .nodes import (
     Concatenate,
     Configured,
+    FixedRecords,
     FlatMap,
     Interleave,
     Lines,
@@ -34,6 +36,7 @@ __all__ = [
     "concatenated",
     "describe",
     "file_names",
+    "fixed_records",
     "from_tensor_slices",
     "from_tensors",
     "integers",
@@ -136,37 +139,61 @@ def _text(name: Any) -> str:
 
 def records(names: Node, compression: str | None, num_parallel_reads: int | None) -> Node:
     """TFRecord files."""
-    return _files(Records, names, compression, num_parallel_reads)
+    return _files(OneFile(Records, (compression_given(compression),)), names, num_parallel_reads)
 
 
 def lines(names: Node, compression: str | None, num_parallel_reads: int | None) -> Node:
     """Text files."""
-    return _files(Lines, names, compression, num_parallel_reads)
+    return _files(OneFile(Lines, (compression_given(compression),)), names, num_parallel_reads)
 
 
-def _files(kind: type[Records | Lines], names: Node, compression: str | None, reads: int | None) -> Node:
+def fixed_records(
+    names: Node, sizes: tuple[Any, Any, Any], compression: str | None, num_parallel_reads: int | None
+) -> Node:
+    """Files of records of one size: that of a record, of the header and of the footer."""
+    record, header, footer = sizes
+    numbers = (
+        count_of("record_bytes", record, least=1),
+        0 if header is None else count_of("header_bytes", header, least=0),
+        0 if footer is None else count_of("footer_bytes", footer, least=0),
+    )
+    return _files(OneFile(FixedRecords, (*numbers, compression_given(compression))), names, num_parallel_reads)
+
+
+def compression_given(name: str | None) -> str:
+    """A compression that is known.
+
+    Raises:
+        InvalidArgumentError: it is none of them.
+    """
+    if (name or "") not in COMPRESSIONS:
+        raise InvalidArgumentError(f"compression_type is {name!r}: it must be one of '', 'GZIP', 'ZLIB'")
+    return name or ""
+
+
+def _files(file: OneFile, names: Node, reads: int | None) -> Node:
     """Files one behind the other, or so many of them in turn, an element of each at a time."""
-    if (compression or "") not in COMPRESSIONS:
-        raise InvalidArgumentError(f"compression_type is {compression!r}: it must be one of '', 'GZIP', 'ZLIB'")
     if reads is not None and (type(reads) is not int or (reads < 1 and reads != AUTOTUNE)):
         raise InvalidArgumentError(f"num_parallel_reads is {reads!r}: it must be at least 1, or AUTOTUNE")
     if reads in (None, 1):
-        return kind(names, compression or "")
-    function = UserFunction.of(OneFile(kind is Records, compression or ""), "num_parallel_reads")
-    return interleaved(names, function, reads, None)
+        return file.read(names)
+    return interleaved(names, UserFunction.of(file, "num_parallel_reads"), reads, None)
 
 
 @dataclass(frozen=True, slots=True)
 class OneFile:
     """From a file's name to a dataset of what it holds."""
 
-    records: bool
-    compression: str
+    kind: Callable[..., Node]
+    arguments: tuple[Any, ...]  #: Behind the names.
+
+    def read(self, names: Node) -> Node:
+        """The leaf that reads files of these names."""
+        return self.kind(names, *self.arguments)
 
     def __call__(self, name: Any) -> OneFile.Opened:
         """The dataset, as far as `interleave` needs one."""
-        kind = Records if self.records else Lines
-        return self.Opened(kind(file_names(name), self.compression))
+        return self.Opened(self.read(file_names(name)))
 
     @dataclass(frozen=True, slots=True)
     class Opened:

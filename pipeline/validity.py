@@ -16,6 +16,7 @@ from .nodes import (
     Batch,
     Configured,
     Enumerate,
+    FixedRecords,
     Generator,
     Interleave,
     Lines,
@@ -75,6 +76,15 @@ def _(node: Range) -> str | None:
 @fault.register
 def _(node: Records | Lines) -> str | None:
     return None if node.compression in COMPRESSIONS else f"a compression of {node.compression!r}"
+
+
+@fault.register
+def _(node: FixedRecords) -> str | None:
+    if node.compression not in COMPRESSIONS:
+        return f"a compression of {node.compression!r}"
+    return _outside(1, record_bytes=node.record_bytes) or _outside(
+        0, header_bytes=node.header_bytes, footer_bytes=node.footer_bytes
+    )
 
 
 @fault.register

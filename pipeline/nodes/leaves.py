@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..columns import Array
 from ..functions import UserFunction
@@ -11,7 +11,7 @@ from ..spec import DType
 from ..structure import Structure
 from .node import Node
 
-__all__ = ["Generator", "Lines", "ListFiles", "Range", "Records", "Rows"]
+__all__ = ["FileLeaf", "FixedRecords", "Generator", "Lines", "ListFiles", "Range", "Records", "Rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +53,21 @@ class Lines(Node):
 
     filenames: Node
     compression: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FixedRecords(Node):
+    """Records of `record_bytes` each, between a header and a footer of so many bytes, file after file."""
+
+    filenames: Node
+    record_bytes: int
+    header_bytes: int = 0
+    footer_bytes: int = 0
+    compression: str = ""
+
+
+#: What reads files, whose names are its input.
+FileLeaf: TypeAlias = Records | Lines | FixedRecords
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -79,6 +79,7 @@ class LaneStream(Operator):
     counts: Counts = field(default_factory=Counts)  #: To which what does not come out of it goes.
     forgiven: bool = False  #: Whether what fails before the segment is dropped by it,
     warns: bool = False  #: and told.
+    tags: int | None = None  #: How many each element has, where they are looked at.
     lanes: deque[Lane | Failed] = field(default_factory=deque)
     by_split: dict[int, Lane] = field(default_factory=dict)
     ended: bool = False
@@ -148,7 +149,13 @@ class LaneStream(Operator):
         self.feed.abandon(origin)
 
     def arrive(self, lane: Lane, piece: Piece) -> bool:
-        """Take a piece of the current attempt; False where it came before, or something before it is missing."""
+        """Take a piece of the current attempt; False where it came before, or something before it is missing.
+
+        Raises:
+            MalformedMessage: its elements have no tags, or others, where operators look at these.
+        """
+        if piece.block is not None and self.tags not in (None, piece.width):
+            raise MalformedMessage(f"a piece with {piece.width} tags where there are {self.tags}")
         lane.told = None  # whatever it is, the worker is told again what has arrived
         if piece.first != lane.arrivals.watermark or lane.arrivals.complete:
             return False

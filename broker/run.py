@@ -159,7 +159,7 @@ class Run:
     def _counted(self, stream: LaneStream, segment: Segment, counts: Counts) -> LaneStream:
         """A segment's stream; one that computes again what was held counts nothing, and decides nothing."""
         stream.verdicts, stream.counts = self.verdicts, counts
-        stream.forgiven, stream.warns = segment.forgiven is not None, segment.warns
+        stream.forgiven, stream.warns, stream.tags = segment.forgiven is not None, segment.warns, segment.tags
         return stream
 
     def _stream(self, feed: Feed, depth: int) -> LaneStream:

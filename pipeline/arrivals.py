@@ -48,7 +48,8 @@ class Arrivals:
         """Take the next piece; it must begin at the watermark."""
         assert piece.first == self.watermark, "pieces come in order"
         if piece.block is not None and piece.identities is not None and piece.positions is not None:
-            handles = self.store.add(piece.block, piece.identities, self.job.inputs is not None, self._lineage(piece))
+            derived, lineage = self.job.inputs is not None, self._lineage(piece)
+            handles = self.store.add(piece.block, piece.identities, derived, lineage, piece.tags)
             self._queue.append((handles, piece.positions, piece.nbytes // max(1, len(handles)), piece.gaps))
         elif piece.error is not None:
             self._queue.append((self.verdicts.failed(self.job, self.store, piece), piece.first))

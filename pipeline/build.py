@@ -30,6 +30,7 @@ from .nodes import (
     Shuffle,
     Skip,
     Take,
+    TakeWhile,
     Zip,
 )
 from .operators.batch import BatchOperator
@@ -41,6 +42,7 @@ from .operators.interleave import InterleaveOperator
 from .operators.judge import Judge
 from .operators.protocol import Operator, Signal
 from .operators.shuffle import ShuffleOperator
+from .operators.take_while import TakeWhileOperator
 from .operators.zip import ZipOperator
 from .padding import Padding
 from .place import START, Place
@@ -201,6 +203,11 @@ def _(node: Skip, to: Settings, at: Place = START) -> Operator:
         return _segment(node, to, at)
     source = build(node.source, to, at)
     return TakeOperator(source, to.store, 0) if node.count < 0 else SkipOperator(source, to.store, node.count)
+
+
+@build.register
+def _(node: TakeWhile, to: Settings, at: Place = START) -> Operator:
+    return TakeWhileOperator(build(node.source, to, at), to.store)
 
 
 @build.register

@@ -6,8 +6,10 @@ from functools import singledispatch
 
 from .nodes import (
     Batch,
+    Bucket,
     Concatenate,
     Configured,
+    Counter,
     Enumerate,
     FileLeaf,
     Filter,
@@ -20,13 +22,17 @@ from .nodes import (
     Node,
     PaddedBatch,
     Prefetch,
+    Random,
     Range,
     Repeat,
+    Resample,
     Rows,
     Shard,
     Shuffle,
     Skip,
+    Tagged,
     Take,
+    TakeWhile,
     Unbatch,
     Zip,
 )
@@ -61,12 +67,17 @@ def _(node: FileLeaf | ListFiles | Generator) -> int:
 
 
 @cardinality.register
-def _(node: Map | Shuffle | Prefetch | Configured | Enumerate) -> int:
+def _(node: Counter | Random) -> int:
+    return INFINITE_CARDINALITY
+
+
+@cardinality.register
+def _(node: Map | Tagged | Shuffle | Prefetch | Configured | Enumerate) -> int:
     return cardinality(node.source)
 
 
 @cardinality.register
-def _(node: Filter) -> int:
+def _(node: Filter | Bucket | Resample) -> int:
     return UNKNOWN_CARDINALITY
 
 
@@ -132,7 +143,7 @@ def _(node: Concatenate) -> int:
 
 
 @cardinality.register
-def _(node: FlatMap | Interleave) -> int:
+def _(node: FlatMap | Interleave | TakeWhile) -> int:
     return INFINITE_CARDINALITY if cardinality(node.source) == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
 
 

@@ -15,11 +15,12 @@ import numpy as np
 from .arrivals import Arrivals
 from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
 from .counts import Counts
+from .dice import read_random
 from .errors import MalformedMessage, from_data, to_data
 from .feeds import Feed, Job, job_of, payload_of, state_of
 from .flat import Flat, Inside
 from .generating import generated
-from .nodes import FlatMap, Generator, Interleave, Node, Unbatch
+from .nodes import FlatMap, Generator, Interleave, Node, Random, Unbatch
 from .operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from .readers import Chunk, only, read
 from .seeds import derive
@@ -62,6 +63,8 @@ def execute(
                 chunks = only(chunks, np.array(work.only, np.int64))
         case Generator() as leaf:
             chunks = generated(leaf, segment.leaf_path, work, seed, epoch, appetite, watch)
+        case Random() as leaf:
+            chunks = read_random(leaf, segment.leaf_path, work, seed, epoch)
         case leaf:
             # Where no function comes between, what is read is what is sent.
             chunks = read(leaf, work, payload, None if segment.steps or work.poison else appetite.allocate)

@@ -9,25 +9,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .cardinality import cardinality
-from .nodes import Configured, Enumerate, Items, Map, Node, Prefetch, Range, Rows, Shard, Shuffle, Skip, Take
+from .cardinality import INFINITE_CARDINALITY, cardinality
+from .nodes import (
+    Configured,
+    Counter,
+    Enumerate,
+    Items,
+    Map,
+    Node,
+    Prefetch,
+    Random,
+    Range,
+    Rows,
+    Shard,
+    Shuffle,
+    Skip,
+    Take,
+)
 from .views import View
 
-__all__ = ["Countable", "countable", "one_for_one"]
+__all__ = ["ENDLESS", "Countable", "countable", "one_for_one", "rows_in"]
+
+#: Rows of a leaf that has no end: so many can be told apart.
+ENDLESS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Countable:
     """A leaf, the function of its items where there is one, and what cuts or shuffles its positions, from it up."""
 
-    leaf: Rows | Range
+    leaf: Rows | Range | Counter | Random
     items: Items | None = None
     cuts: tuple[Node, ...] = ()
 
     def view(self, key: Callable[[Shuffle], int]) -> tuple[View, int]:
         """The view that the cuts make, and how many rows it has; `key` says by what a shuffle draws."""
         stages: list[tuple[int, ...]] = []
-        rows = whole = range(cardinality(self.leaf))
+        rows = whole = range(rows_in(self.leaf))
         for cut in self.cuts:
             if isinstance(cut, Shuffle):
                 stages += _picked(rows, whole)
@@ -36,6 +54,12 @@ class Countable:
             else:
                 rows = _cut(rows, cut)
         return (*stages, *_picked(rows, whole)), len(rows)
+
+
+def rows_in(leaf: Node) -> int:
+    """How many positions a leaf that can be counted has."""
+    known = cardinality(leaf)
+    return ENDLESS if known == INFINITE_CARDINALITY else known
 
 
 def _cut(rows: range, cut: Node) -> range:
@@ -56,7 +80,7 @@ def _picked(rows: range, whole: range) -> View:
 def countable(node: Node) -> Countable | None:
     """The leaf that a node is a view of; None where it is none."""
     match node:
-        case Rows() | Range():
+        case Rows() | Range() | Counter() | Random():
             return Countable(node)
         case Items(source=Range() as leaf):
             return Countable(leaf, node)

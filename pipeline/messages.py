@@ -99,7 +99,9 @@ class Refused:
 
     error: dict[str, Any]
     about: str = ""  #: The key of the registration that it answers, if any.
-    generation: int = -1  #: Of the session that it is about, if of one: word of one that is over means nothing any more.
+    generation: int = (
+        -1
+    )  #: Of the session that it is about, if of one: word of one that is over means nothing any more.
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,6 +479,7 @@ class Pieces:
     slab: list[Any] | None = None  #: Where the block lies (see `slabs`), if it does not follow.
     left_out: int = 0  #: Elements that predicates left out; behind a block, a buffer says before which of its own.
     ignored: bool = False  #: Whether an `ignore_errors` of the segment drops the failure.
+    tags: int = 0  #: Numbers beside each element; a last buffer says which.
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,22 @@ import numpy.typing as npt
 from .blocks import Block, BlockLayout
 from .errors import MalformedMessage, from_data
 from .messages import Pieces
+from .tags import WIDEST
 from .work import Payload, Piece, Work, identities
 
 __all__ = ["block_from", "payload_buffers", "payload_from", "piece_buffers", "piece_from"]
 
 
 def piece_buffers(piece: Piece, work: Work) -> list[Any]:
-    """A piece's arrays: the block's buffer, the positions, the identities unless the work tells them, and the gaps."""
+    """A piece's arrays: the block's buffer, the positions, the identities unless the work tells them, gaps, tags."""
     if piece.block is None:
         return []
     buffers = [piece.block.buffer, piece.positions]
     if not work.origin:
         buffers.append(piece.identities)
-    return [*buffers, piece.gaps] if piece.left_out else buffers
+    if piece.left_out:
+        buffers.append(piece.gaps)
+    return buffers if piece.tags is None else [*buffers, piece.tags]
 
 
 def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
@@ -33,20 +36,30 @@ def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
         raise MalformedMessage(f"a piece from {message.first} to {message.next}")
     if not 0 <= message.left_out <= message.next - message.first:
         raise MalformedMessage(f"a piece of {message.next - message.first} positions, {message.left_out} left out")
+    if not 0 <= message.tags <= WIDEST:
+        raise MalformedMessage(f"a piece with {message.tags} tags: {WIDEST} are the most")
     if message.error is not None:
         piece.error = from_data(message.error)
     elif message.layout is not None:
-        if len(buffers) != (2 if work.origin else 3) + bool(message.left_out):
-            raise MalformedMessage(f"a piece with {len(buffers)} buffers")
-        piece.block = block_from(message.layout, buffers[0])
-        piece.positions = _positions(buffers[1], piece)
-        if work.origin:
-            piece.identities = identities(work.origin, work.offsets(piece.positions))
-        else:
-            piece.identities = _numbers(buffers[2], np.uint64, 2 * piece.block.rows).reshape(-1, 2)
-        if message.left_out:
-            piece.gaps = _gaps(buffers[-1], piece)
+        _fill(piece, message, list(buffers), work)
     return piece
+
+
+def _fill(piece: Piece, message: Pieces, buffers: list[Any], work: Work) -> None:
+    """Put a message's elements into its piece."""
+    assert message.layout is not None, "there are elements"
+    if len(buffers) != (2 if work.origin else 3) + bool(message.left_out) + bool(message.tags):
+        raise MalformedMessage(f"a piece with {len(buffers)} buffers")
+    piece.block = block_from(message.layout, buffers.pop(0))
+    piece.positions = _positions(buffers.pop(0), piece)
+    if work.origin:
+        piece.identities = identities(work.origin, work.offsets(piece.positions))
+    else:
+        piece.identities = _numbers(buffers.pop(0), np.uint64, 2 * piece.block.rows).reshape(-1, 2)
+    if message.left_out:
+        piece.gaps = _gaps(buffers.pop(0), piece)
+    if message.tags:
+        piece.tags = _numbers(buffers.pop(0), np.int64, message.tags * piece.block.rows).reshape(-1, message.tags)
 
 
 def _gaps(buffer: Any, piece: Piece) -> npt.NDArray[Any]:

@@ -15,6 +15,7 @@ from .nodes import (
     Batch,
     Concatenate,
     Configured,
+    Counter,
     Enumerate,
     FileLeaf,
     Filter,
@@ -27,13 +28,16 @@ from .nodes import (
     Node,
     PaddedBatch,
     Prefetch,
+    Random,
     Range,
     Repeat,
     Rows,
     Shard,
     Shuffle,
     Skip,
+    Tagged,
     Take,
+    TakeWhile,
     Unbatch,
     Zip,
 )
@@ -117,8 +121,13 @@ def _(node: Rows, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 
 @_specs.register
-def _(node: Range, seed: int) -> tuple[list[TensorSpec], Structure]:
+def _(node: Range | Counter, seed: int) -> tuple[list[TensorSpec], Structure]:
     return [TensorSpec((), node.dtype)], Structure()
+
+
+@_specs.register
+def _(node: Random, seed: int) -> tuple[list[TensorSpec], Structure]:
+    return [TensorSpec((), np.int64)], Structure()
 
 
 @_specs.register
@@ -128,7 +137,7 @@ def _(node: FileLeaf | ListFiles, seed: int) -> tuple[list[TensorSpec], Structur
 
 @_specs.register
 def _(
-    node: Filter | Shuffle | Repeat | Take | Skip | Shard | Prefetch | Configured, seed: int
+    node: Filter | Tagged | TakeWhile | Shuffle | Repeat | Take | Skip | Shard | Prefetch | Configured, seed: int
 ) -> tuple[list[TensorSpec], Structure]:
     return _specs(node.source, seed)
 

@@ -16,13 +16,13 @@ from .errors import FileError, HeadraceError, NotFoundError
 from .fixed import Frame, read_fixed
 from .gathering import gather_block
 from .lines import read_lines
-from .nodes import FixedRecords, Lines, Node, Range, Records, Rows
+from .nodes import Counter, FixedRecords, Lines, Node, Range, Records, Rows
 from .records import RecordChunk, read_records
 from .store import Identities
 from .structure import Structure
 from .work import BEHIND, Payload, Work
 
-__all__ = ["CHUNK_BYTES", "Chunk", "among", "failed", "nothing", "only", "read", "rows_of", "slice_of"]
+__all__ = ["CHUNK_BYTES", "Chunk", "among", "failed", "nothing", "only", "read", "rows_of", "runs", "slice_of"]
 
 #: About how much one chunk holds.
 CHUNK_BYTES = 1 << 20
@@ -100,7 +100,7 @@ def _read(leaf: Node, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
 @_read.register
 def _(leaf: Rows, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     each = sum(array.nbytes // max(1, len(array)) for array in leaf.arrays)
-    for at in _runs(work, max(1, CHUNK_BYTES // max(1, each))):
+    for at in runs(work, max(1, CHUNK_BYTES // max(1, each))):
         apart = work.view or work.only is not None
         rows = work.offsets(at) if apart else slice(int(at[0]), int(at[-1]) + 1)
         columns = [_rows_column(array[rows]) for array in leaf.arrays]
@@ -110,13 +110,29 @@ def _(leaf: Rows, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
 
 @_read.register
 def _(leaf: Range, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
-    for at in _runs(work, CHUNK_BYTES // 8):
+    for at in runs(work):
         values = (leaf.start + leaf.step * work.offsets(at)).astype(leaf.dtype)
         column = Column(leaf.dtype, 0, values)
         yield Chunk(Block.of_columns(Structure(), len(at), [column], allocate), at, int(at[-1]) + 1)
 
 
-def _runs(work: Work, rows: int) -> Iterator[Array]:
+@_read.register
+def _(leaf: Counter, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+    for at in runs(work):
+        column = Column(leaf.dtype, 0, _counted(leaf, work.offsets(at)))
+        yield Chunk(Block.of_columns(Structure(), len(at), [column], allocate), at, int(at[-1]) + 1)
+
+
+def _counted(leaf: Counter, numbers: Array) -> Array:
+    """The elements of these numbers. Integers are 64 bits that wrap around, of which a dtype may keep fewer."""
+    if np.dtype(leaf.dtype).kind == "f":
+        with np.errstate(over="ignore"):
+            return (leaf.start + leaf.step * numbers.astype(np.float64)).astype(leaf.dtype)
+    start, step = (np.uint64(each % (1 << 64)) for each in (leaf.start, leaf.step))
+    return (start + step * numbers.astype(np.uint64)).astype(leaf.dtype)
+
+
+def runs(work: Work, rows: int = CHUNK_BYTES // 8) -> Iterator[Array]:
     """The positions, so many at a time."""
     assert work.stop is not None
     wanted = None if work.only is None else np.array(work.only, np.int64)

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from .blocks import BlockBuilder
-from .errors import HeadraceError, InvalidArgumentError, PoisonError
+from .blocks import Block, BlockBuilder
+from .errors import HeadraceError, PoisonError
 from .functions import UserFunction, failure
 from .leaves import Countable, countable, one_for_one
 from .nodes import (
@@ -25,15 +25,17 @@ from .nodes import (
     Map,
     Node,
     Prefetch,
+    Tagged,
     Unbatch,
 )
 from .ownership import own
 from .place import Path, Place, node_at
-from .readers import Chunk
+from .readers import Chunk, slice_of
 from .ruling import ruled
 from .seeds import generators
 from .store import Identities
 from .structure import Structure, flatten, restack
+from .tags import KINDS, SIZE, tag_of, truth
 from .work import Appetite, Piece, Poison, Work, identities, size_of, too_large
 
 __all__ = ["Segment", "Watch", "describe", "place", "run_steps", "segment_at", "segment_of"]
@@ -41,6 +43,8 @@ __all__ = ["Segment", "Watch", "describe", "place", "run_steps", "segment_at", "
 #: Told before each element: its position. For whoever must know on what a worker died.
 Watch = Callable[[int], None]
 _Flat: TypeAlias = "tuple[list[Any], Structure]"
+#: Kinds of steps, beside those of tags.
+_MAP, _FILTER = "map", "filter"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +52,7 @@ class Step:
     """One function of a segment, or the number that goes before each element."""
 
     function: UserFunction
-    keeps: bool  #: Whether it is a predicate.
+    kind: str  #: What becomes of its result: the element, whether it stays, or a tag (see `tags`).
     path: Path
     start: int | None = None  #: Of the element at position 0, where elements are numbered.
 
@@ -78,6 +82,11 @@ class Segment:
         """The path of the leaf."""
         assert self.leaf is not None, "no leaf"
         return (*self.path[:-1], self.leaf.height)
+
+    @property
+    def tags(self) -> int:
+        """How many tags each element gets."""
+        return sum(step.kind in KINDS for step in self.steps)
 
 
 def segment_at(node: Node, branch: Path = ()) -> Segment:
@@ -115,17 +124,19 @@ def _start(node: Node, last: Node) -> tuple[Node | None, Node | None]:
     return None, node
 
 
-def _is_step(node: Node) -> TypeGuard[Map | Filter | Configured | IgnoreErrors | Prefetch | Enumerate]:
+def _is_step(node: Node) -> TypeGuard[Map | Filter | Tagged | Configured | IgnoreErrors | Prefetch | Enumerate]:
     """Whether what a node does depends on one element alone. A number does where the leaf says which it is."""
     if isinstance(node, Enumerate):
         return one_for_one(node.source)
-    return isinstance(node, Map | Filter | Configured | IgnoreErrors | Prefetch)
+    return isinstance(node, Map | Filter | Tagged | Configured | IgnoreErrors | Prefetch)
 
 
-def _step(node: Map | Filter | Enumerate, path: Path) -> Step:
+def _step(node: Map | Filter | Tagged | Enumerate, path: Path) -> Step:
     if isinstance(node, Enumerate):
-        return Step(_NUMBER, False, path, node.start)
-    return Step(node.function, isinstance(node, Filter), path)
+        return Step(_NUMBER, _MAP, path, node.start)
+    if isinstance(node, Tagged):
+        return Step(node.function, node.kind, path)
+    return Step(node.function, _FILTER if isinstance(node, Filter) else _MAP, path)
 
 
 def _numbered(number: int, value: Any) -> tuple[Any, Any]:
@@ -180,10 +191,13 @@ class _Run:
     poison: dict[int, Poison] = field(init=False)
     chunk: Chunk = field(init=False)  #: That at hand.
     step: int = 0  #: How many of the functions have seen the element at hand.
+    tags: list[int] = field(default_factory=list)  #: What they said of it.
+    alike: bool = False  #: Whether elements stay as they are, and get tags alone.
 
     def __post_init__(self) -> None:
         self.poison = {each.position: each for each in self.work.poison}
         self.calls = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
+        self.alike = 0 < len(self.calls) == self.segment.tags
 
     def whole(self, chunk: Chunk, first: int) -> Piece:
         """A chunk that no function looks at."""
@@ -216,7 +230,7 @@ class _Run:
         self.chunk, who = chunk, self._identities(chunk)
         starts = chunk.offsets.tolist()
         ends = [*starts[1:], chunk.next]
-        collected = _Collected(first, who, self.appetite)
+        collected = self._collected(first, who)
         for row, value in enumerate(chunk.block):
             at, end = starts[row], ends[row]
             try:
@@ -224,22 +238,25 @@ class _Run:
             except HeadraceError as error:
                 yield from collected.piece(at)
                 yield Piece(at, end, error=error, ignored=self._is_ignored())
-                collected = _Collected(end, who, self.appetite)
+                collected = self._collected(end, who)
                 continue
             if found is None:
                 collected.left_out += 1
-            elif not collected.add(found, row, at):
+            elif not collected.add(found, row, at, self.tags):
                 yield from collected.piece(at)
-                collected = _Collected(at, who, self.appetite)
-                collected.add(found, row, at)
+                collected = self._collected(at, who)
+                collected.add(found, row, at, self.tags)
             if collected.full():
                 yield from collected.piece(end)
-                collected = _Collected(end, who, self.appetite)
+                collected = self._collected(end, who)
         yield from collected.piece(chunk.next)
+
+    def _collected(self, first: int, who: Identities) -> _Collected:
+        return _Collected(first, who, self.appetite, self.chunk.block if self.alike else None)
 
     def _element(self, value: Any, row: int, at: int, who: Any) -> _Flat | None:
         """One element's components, which nobody else holds, and structure; None where a predicate leaves it out."""
-        self.step = 0
+        self.step, self.tags = 0, []
         if self.watch is not None:
             self.watch(at)
         if at in self.poison:
@@ -251,12 +268,15 @@ class _Run:
                 value, flat = flat[1].pack(flat[0]), None
             try:
                 if step.start is None:
-                    result = step.function(value, lambda: generator(int(who[0]), int(who[1])))  # noqa: B023
+                    given = np.int64(self.tags[-1]) if step.kind == SIZE else value
+                    result = step.function(given, lambda: generator(int(who[0]), int(who[1])))  # noqa: B023
                 else:
                     result = _numbered(step.start + at, value)
-                if not step.keeps:
+                if step.kind == _MAP:
                     flat = flatten(restack(result))
-                elif not _truth(result, step.function):
+                elif step.kind in KINDS:
+                    self.tags.append(tag_of(step.kind, result, step.function))
+                elif not truth(result, step.function):
                     return None
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
@@ -266,6 +286,8 @@ class _Run:
             del result
             if flat is not None:
                 own(flat[0])
+        if self.alike and self.chunk.block.rows > 1:
+            return _IN_ITS_BLOCK
         if flat is None:
             flat = flatten(value)
             own(flat[0])
@@ -274,54 +296,59 @@ class _Run:
         return flat
 
 
-class _Collected:
-    """Elements on their way into a piece."""
+#: Stands for an element that stays in the block where it lies.
+_IN_ITS_BLOCK: _Flat = ([], Structure())
 
-    def __init__(self, first: int, who: Identities, appetite: Appetite) -> None:
-        self.first, self.who, self.appetite = first, who, appetite
+
+class _Collected:
+    """Elements on their way into a piece: one by one, or, with a `block`, those that lie together there."""
+
+    def __init__(self, first: int, who: Identities, appetite: Appetite, block: Block | None) -> None:
+        self.first, self.who, self.appetite, self.block = first, who, appetite, block
+        self.each = 0 if block is None else block.nbytes // max(1, block.rows)
         self.builder = BlockBuilder(appetite.allocate)
         self.rows: list[int] = []
         self.at: list[int] = []
+        self.tags: list[list[int]] = []
         self.gaps: list[int] = []
         self.left_out = 0  #: Since the last element that was kept.
         self.since = time.monotonic()
 
-    def add(self, found: _Flat, row: int, at: int) -> bool:
-        if not self.builder.add(*found):
+    def add(self, found: _Flat, row: int, at: int, tags: list[int]) -> bool:
+        if self.block is None and not self.builder.add(*found):
             return False
         self.rows.append(row)
         self.at.append(at)
+        self.tags.append(tags)
         self.gaps.append(self.left_out)
         self.left_out = 0
         return True
 
     def full(self) -> bool:
         """Whether to end here; also where nothing was kept for long, so that progress is seen."""
-        if len(self.rows) >= self.appetite.elements or self.builder.nbytes >= self.appetite.nbytes:
+        nbytes = self.builder.nbytes + self.each * len(self.rows)
+        if len(self.rows) >= self.appetite.elements or nbytes >= self.appetite.nbytes:
             return True
         return time.monotonic() - self.since >= self.appetite.seconds
 
+    def _built(self) -> Block:
+        if (block := self.block) is None:
+            return self.builder.build()
+        low, high = self.rows[0], self.rows[-1] + 1
+        columns = [slice_of(each, low, high) for each in block.columns]
+        return Block.of_columns(block.structure, high - low, columns, self.appetite.allocate)
+
     def piece(self, end: int) -> Iterator[Piece]:
         if self.rows:
-            block = self.builder.build()
+            block = self._built()
             piece = Piece(self.first, end, block, self.who[self.rows], np.array(self.at, np.int64))
+            if self.tags[0]:
+                piece.tags = np.array(self.tags, np.int64)
             if left_out := sum(self.gaps) + self.left_out:
                 piece.left_out, piece.gaps = left_out, np.array([*self.gaps, self.left_out], np.int64)
             yield piece
         elif end > self.first:
             yield Piece(self.first, end, left_out=self.left_out)
-
-
-def _truth(result: Any, function: UserFunction) -> bool:
-    if isinstance(result, bool | np.bool_):
-        return bool(result)
-    if isinstance(result, np.ndarray) and result.shape == () and result.dtype == np.bool_:
-        return bool(result)
-    shape = getattr(result, "shape", "")
-    raise InvalidArgumentError(
-        f"{function.name} must return one boolean, not {type(result).__name__}{f' of shape {shape}' if shape else ''}: "
-        "compare, as in `x > 0`, or wrap it in bool()"
-    )
 
 
 def describe(work: Work, origin: int, offset: int) -> str:

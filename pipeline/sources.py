@@ -16,6 +16,7 @@ from .functions import UserFunction
 from .nodes import (
     Concatenate,
     Configured,
+    Counter,
     FixedRecords,
     FlatMap,
     Interleave,
@@ -34,6 +35,7 @@ from .structure import Element, Structure, flatten, flatten_as_is
 __all__ = [
     "AUTOTUNE",
     "concatenated",
+    "counted",
     "describe",
     "file_names",
     "fixed_records",
@@ -110,6 +112,19 @@ def integers(*args: SupportsIndex, output_type: npt.DTypeLike) -> Range:
     if dtype is bytes or np.dtype(dtype).kind not in "iuf":
         raise InvalidArgumentError(f"range cannot give {output_type}: use an integer or float type")
     return Range(numbers.start, numbers.stop, numbers.step, dtype)
+
+
+def counted(start: Any, step: Any, dtype: Any) -> Counter:
+    """Numbers without end, in the arithmetic of their dtype."""
+    kind = as_dtype(dtype)
+    if kind is bytes or np.dtype(kind).kind not in "iuf":
+        raise InvalidArgumentError(f"counter cannot give {dtype}: use an integer or float type")
+    if np.dtype(kind).kind != "f":
+        return Counter(count_of("start", start), count_of("step", step), kind)
+    try:
+        return Counter(np.float64(start), np.float64(step), kind)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"counter: start and step must be numbers, not {start!r} and {step!r}") from None
 
 
 def list_files(patterns: str | Sequence[str], shuffle: bool, seed: int | None) -> Node:

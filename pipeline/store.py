@@ -22,9 +22,11 @@ from .lineage import Identities, Itself, Joined, Leaf, Lineage, Numbers, togethe
 from .structure import Structure
 from .work import Work
 
-__all__ = ["Handles", "Identities", "Store"]
+__all__ = ["Handles", "Identities", "Store", "Tags"]
 
 Handles = npt.NDArray[np.int64]
+#: One row an element, what functions say of it (see `tags`).
+Tags = npt.NDArray[np.int64]
 
 ROW_BITS = MAX_ROWS.bit_length() - 1
 #: Elements that travel together take about so much at most, unless one alone takes more.
@@ -43,6 +45,7 @@ class _Entry:
     derived: bool
     lineage: Lineage | None = None  #: Of derived elements; None where they are kept as they are.
     rows: Handles | None = None  #: Where each row lies now, once the block was made smaller.
+    tags: Tags | None = None  #: Where functions said something of each element.
 
     def now(self, rows: Handles) -> Handles:
         """Where these rows lie."""
@@ -63,7 +66,12 @@ class Store:
         return sum(entry.count for entry in self._entries.values())
 
     def add(
-        self, block: Block, identities: Identities, derived: bool = False, lineage: Lineage | None = None
+        self,
+        block: Block,
+        identities: Identities,
+        derived: bool = False,
+        lineage: Lineage | None = None,
+        tags: Tags | None = None,
     ) -> Handles:
         """Take a block; the handles of its elements, in order.
 
@@ -73,7 +81,7 @@ class Store:
             raise InvalidArgumentError(f"a block of {block.rows} elements: {MAX_ROWS} are the most")
         number, self._next = self._next, self._next + 1
         live = np.ones(block.rows, np.bool_)
-        self._entries[number] = _Entry(block, identities, live, block.rows, derived, lineage)
+        self._entries[number] = _Entry(block, identities, live, block.rows, derived, lineage, tags=tags)
         self.nbytes += block.nbytes
         return np.arange(block.rows, dtype=np.int64) + (number << ROW_BITS)
 
@@ -95,6 +103,16 @@ class Store:
         for number, rows, places in _by_block(handles):
             entry = self._entries[number]
             out[places] = entry.identities[entry.now(rows)]
+        return out
+
+    def tags(self, handles: Handles) -> Tags:
+        """What functions said of each; for elements as a segment with tags gave them."""
+        parts = [(self._entries[number], rows, places) for number, rows, places in _by_block(handles)]
+        assert parts[0][0].tags is not None, "these have no tags"
+        out = np.empty((len(handles), parts[0][0].tags.shape[1]), np.int64)
+        for entry, rows, places in parts:
+            assert entry.tags is not None, "these have no tags"
+            out[places] = entry.tags[entry.now(rows)]
         return out
 
     def opened(self, work: Work) -> None:
@@ -231,6 +249,8 @@ class Store:
         entry.block, entry.rows, entry.identities = smaller, places, entry.identities[rows_now]
         if entry.lineage is not None:
             entry.lineage = entry.lineage.rows(rows_now)
+        if entry.tags is not None:
+            entry.tags = entry.tags[rows_now]
 
 
 def _length(part: Handles | Block) -> int:

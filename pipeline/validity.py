@@ -15,6 +15,7 @@ from .arguments import MOST
 from .nodes import (
     Batch,
     Configured,
+    Counter,
     Enumerate,
     FixedRecords,
     Generator,
@@ -23,6 +24,7 @@ from .nodes import (
     Node,
     PaddedBatch,
     Prefetch,
+    Random,
     Range,
     Records,
     Repeat,
@@ -30,11 +32,14 @@ from .nodes import (
     Shard,
     Shuffle,
     Skip,
+    Tagged,
     Take,
+    TakeWhile,
     Zip,
 )
 from .sources import COMPRESSIONS, LARGEST
 from .spec import DType
+from .tags import KINDS, NUMBER, PREDICATE, SIZE
 
 __all__ = ["fault"]
 
@@ -88,6 +93,21 @@ def _(node: FixedRecords) -> str | None:
 
 
 @fault.register
+def _(node: Counter) -> str | None:
+    kind = "" if node.dtype is bytes else np.dtype(node.dtype).kind
+    if kind == "f":
+        return None if isinstance(node.start, np.float64) and isinstance(node.step, np.float64) else "no float64"
+    if kind not in ("i", "u") or type(node.start) is not int or type(node.step) is not int:
+        return f"a dtype of {node.dtype}, or numbers of another"
+    return _outside(-MOST, start=node.start, step=node.step)
+
+
+@fault.register
+def _(node: Random) -> str | None:
+    return _outside(-MOST, seed=node.seed)
+
+
+@fault.register
 def _(node: Generator) -> str | None:
     said = (node.structure, node.shapes, node.dtypes)
     if node.structure is None or node.shapes is None or node.dtypes is None:
@@ -133,6 +153,23 @@ def _(node: PaddedBatch) -> str | None:
 @fault.register
 def _(node: Repeat | Take | Skip) -> str | None:
     return _outside(-MOST, count=node.count)
+
+
+@fault.register
+def _(node: Tagged) -> str | None:
+    if node.kind not in KINDS:
+        return f"a tag of kind {node.kind!r:.20}"
+    return None if node.kind != SIZE else _untagged(node.source, NUMBER)
+
+
+@fault.register
+def _(node: TakeWhile) -> str | None:
+    return _untagged(node.source, PREDICATE)
+
+
+def _untagged(source: Node, kind: str) -> str | None:
+    """What is wrong where elements need a tag of a kind."""
+    return None if isinstance(source, Tagged) and source.kind == kind else f"elements that have no {kind}"
 
 
 @fault.register

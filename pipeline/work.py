@@ -175,11 +175,17 @@ class Piece:
     left_out: int = 0  #: How many elements predicates left out,
     gaps: npt.NDArray[np.int64] | None = None  #: and how many directly before each that came, and behind the last.
     ignored: bool = False  #: Whether the failure is dropped by the segment itself.
+    tags: npt.NDArray[np.int64] | None = None  #: What functions say of each element (see `tags`), one column each.
 
     @property
     def nbytes(self) -> int:
         """Of its elements."""
         return self.block.nbytes if self.block is not None else 0
+
+    @property
+    def width(self) -> int:
+        """How many tags each element has."""
+        return 0 if self.tags is None else self.tags.shape[1]
 
 
 @dataclass(slots=True)

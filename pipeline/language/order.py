@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .. import sources
 from ..arguments import count_of, seed_given
 from ..errors import InvalidArgumentError
+from ..functions import UserFunction
 from ..nodes import (
     Enumerate,
     Prefetch,
@@ -14,10 +16,13 @@ from ..nodes import (
     Shard,
     Shuffle,
     Skip,
+    Tagged,
     Take,
+    TakeWhile,
 )
 from ..probe import check_alike
 from ..sources import AUTOTUNE
+from ..tags import PREDICATE
 from .chapter import Chapter
 
 if TYPE_CHECKING:
@@ -90,6 +95,20 @@ class Order(Chapter):
     def skip(self, count: int, name: str | None = None) -> Dataset:
         """All but the first `count` elements; -1 is none."""
         return self._made(Skip(self.node, count_of("count", count)))
+
+    def take_while(self, predicate: Callable[..., Any] | str, name: str | None = None) -> Dataset:
+        """The elements before the first for which `predicate` gives False; it must give one boolean.
+
+        An element for which the predicate fails raises in its place, and those behind it still come.
+
+        Raises (when iterated):
+            InvalidArgumentError: the predicate gave something else than one boolean.
+
+        >>> [int(x) for x in Dataset.range(10).take_while(lambda x: x < 3)]
+        [0, 1, 2]
+        """
+        function = UserFunction.of(predicate, "take_while")
+        return self._made(TakeWhile(Tagged(self.node, function, PREDICATE)))
 
     def prefetch(self, buffer_size: int | None, name: str | None = None) -> Dataset:
         """The same elements; at the end of a pipeline, `buffer_size` of them wait ready at the trainer."""

@@ -12,6 +12,7 @@ from .. import sources
 from ..arguments import seed_given
 from ..generating import generator as generator_node
 from ..indexable import Indexable, items
+from ..nodes import Random
 from ..structure import Element
 from .chapter import Chapter
 
@@ -49,6 +50,39 @@ class Sources(Chapter):
     def range(cls, *args: SupportsIndex, output_type: npt.DTypeLike = np.int64, name: str | None = None) -> Dataset:
         """Integers: `range(stop)`, `range(start, stop)` or `range(start, stop, step)`."""
         return cls._made(sources.integers(*args, output_type=output_type))
+
+    @classmethod
+    def counter(
+        cls, start: float = 0, step: float = 1, dtype: npt.DTypeLike = np.int64, name: str | None = None
+    ) -> Dataset:
+        """Numbers from `start`, `step` apart, for ever.
+
+        Integers wrap around at the end of their dtype, as NumPy's do; of floats, number i is start + i * step,
+        rounded once. `take`, `skip` and `shard` directly behind cost nothing, as behind `range`.
+
+        Raises:
+            InvalidArgumentError: a dtype of other than integers or floats, or numbers that are none.
+
+        >>> list(Dataset.counter(254, dtype=np.uint8).take(3))
+        [np.uint8(254), np.uint8(255), np.uint8(0)]
+        """
+        return cls._made(sources.counted(start, step, dtype))
+
+    @classmethod
+    def random(
+        cls, seed: int | None = None, rerandomize_each_iteration: bool | None = None, name: str | None = None
+    ) -> Dataset:
+        """Random integers from 0 to below 2**32, int64, for ever.
+
+        They are the same in every epoch and every pass of a `repeat`, unless `rerandomize_each_iteration`. Without a
+        seed they are drawn from that of the whole pipeline. A number depends on the seed and its place alone, so that
+        `take`, `skip` and `shard` directly behind cost nothing. SplitMix64 (Steele, Lea and Flood, 2014).
+
+        >>> dataset = Dataset.random(seed=7).skip(1000).take(4)
+        >>> list(dataset) == list(dataset) == list(Dataset.random(seed=7).take(1004))[1000:]
+        True
+        """
+        return cls._made(Random(seed_given(seed), bool(rerandomize_each_iteration)))
 
     @classmethod
     def from_indexable(cls, indexable: Indexable, name: str | None = None) -> Dataset:

@@ -8,12 +8,16 @@ from .elements import Filter, FlatMap, IgnoreErrors, Interleave, Items, Map, Unb
 from .groups import Batch, PaddedBatch
 from .leaves import FileLeaf, FixedRecords, Generator, Lines, ListFiles, Range, Records, Rows
 from .node import Node
+from .numbers import Counter, Random
 from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
+from .tags import Bucket, Resample, Tagged, TakeWhile
 
 __all__ = [
     "Batch",
+    "Bucket",
     "Concatenate",
     "Configured",
+    "Counter",
     "Enumerate",
     "FileLeaf",
     "Filter",
@@ -29,14 +33,18 @@ __all__ = [
     "Node",
     "PaddedBatch",
     "Prefetch",
+    "Random",
     "Range",
     "Records",
     "Repeat",
+    "Resample",
     "Rows",
     "Shard",
     "Shuffle",
     "Skip",
+    "Tagged",
     "Take",
+    "TakeWhile",
     "Unbatch",
     "Zip",
 ]

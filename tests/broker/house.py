@@ -91,7 +91,7 @@ class House:
             layout = piece.block.layout.to_data() if piece.block is not None else None
             error = to_data(piece.error) if piece.error is not None else None
             message = Pieces(want.split, self.attempts, piece.first, piece.next, piece.last, layout, error)
-            message = replace(message, left_out=piece.left_out, ignored=piece.ignored)
+            message = replace(message, left_out=piece.left_out, ignored=piece.ignored, tags=piece.width)
             buffers = [np.ascontiguousarray(each).tobytes() for each in piece_buffers(piece, want.work)]
             self.computed.append((piece.first, want.depth))
             self._note(self.broker.handle(FromWorker("worker", message, buffers)))

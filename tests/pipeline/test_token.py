@@ -88,6 +88,9 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "two structures": lambda: Dataset.range(30).map(alternating).shuffle(6),
     "generator": lambda: Dataset.from_generator(lambda: iter(range(30))).shuffle(6).batch(4),
     "indexable": lambda: Dataset.from_indexable([(i, str(i)) for i in range(40)]).shuffle(40).shard(2, 1).batch(3),
+    "counter": lambda: Dataset.counter(5).shuffle(4).take(30),
+    "random": lambda: Dataset.random(3, True).take(7).repeat(3).shuffle(5).batch(2),
+    "take_while": lambda: Dataset.range(60).shuffle(9).take_while(lambda x: x < 50).shuffle(4),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),
 }
 

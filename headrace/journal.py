@@ -22,14 +22,36 @@ from .broker.book import Closed, EpochOpened
 from .facts import Fact, from_bytes, to_bytes
 from .pipeline.errors import DataLossError, FileError, MalformedMessage, ServiceError
 
-__all__ = ["FORMAT", "Growth", "Journal"]
+__all__ = ["FORMAT", "NAME", "Growth", "Journal", "format_of"]
 
+#: Of the file, below the state directory.
+NAME = "journal.sqlite"
 #: Of the file's content; it changes with the facts and with what checkpoints hold.
 FORMAT = 2
 #: Marks the file as ours: "head" in ASCII.
 APPLICATION = 0x68656164
 #: SQLite's primary result codes that say that the file is not what it should be.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def format_of(path: Path) -> int | None:
+    """The format of a journal, read without opening it as one; None where there is none, or it is still all in its log.
+
+    The numbers lie in SQLite's file header (https://sqlite.org/fileformat.html).
+
+    Raises:
+        OSError: it cannot be read.
+        DataLossError: it is something else.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return None
+    version, made_by = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
+    if header and (not header.startswith(b"SQLite format 3\0") or made_by not in (0, APPLICATION)):
+        raise DataLossError(str(path), "this is no journal of headrace: move it away, or name another file")
+    return version or None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from .daemon import Daemon, DaemonConfig
 from .depot import Depot
 from .facts import Memory
 from .gate import Rules
-from .journal import Journal
+from .journal import NAME, Journal
 from .peers import Door, Peers, open_doors
 from .pipeline.blobs import Blobs
 from .pipeline.errors import HeadraceError
@@ -76,7 +76,7 @@ def put_together(config: DaemonConfig, doors: list[Door], listen: list[str]) -> 
     """A daemon behind open doors, with all that it remembers of its last life."""
     blobs = (config.state or config.folder) / "blobs"
     blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal = Journal.open(config.state / "journal.sqlite") if config.state is not None else None
+    journal = Journal.open(config.state / NAME) if config.state is not None else None
     server = server_of(config, journal)
     slabs = ServerMemory(
         PLACED_EACH * config.budget_bytes, max(CLIENT_BYTES, config.budget_bytes), enabled=config.slabs

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..journal import FORMAT, NAME, format_of
 from ..pipeline.authorized import Authorized
 from ..pipeline.errors import FileError
 from ..pipeline.kernels.compile import cache_folder, marker
@@ -20,6 +21,7 @@ __all__ = [
     "check_descriptors",
     "check_disk",
     "check_folder",
+    "check_journal",
     "check_kernels",
     "check_keys",
     "check_memory",
@@ -87,6 +89,19 @@ def check_folder(what: str, folder: Path) -> Iterator[Finding]:
         yield problem(what, f"{folder} cannot be written", "see to its modes and how its disk is mounted")
     else:
         yield from check_disk(what, folder)
+
+
+def check_journal(state: Path) -> Iterator[Finding]:
+    """Whether a server of this version can go on with what the last one wrote; nothing is said where there is none."""
+    path = state / NAME
+    try:
+        found = format_of(path)
+    except (OSError, FileError) as error:
+        yield problem("journal", str(error), f"move {path} away: running epochs begin anew")
+        return
+    if found is not None and found != FORMAT:
+        text = f"{path} is of format {found}, and this headrace goes on with format {FORMAT}"
+        yield problem("journal", text, "move it away: running epochs begin anew; or start the headrace that wrote it")
 
 
 def check_disk(what: str, folder: Path) -> Iterator[Finding]:

@@ -87,7 +87,9 @@ def _machine(settings: Config, here: bool) -> Iterator[Finding]:
     yield from machine.check_descriptors()
     if here:
         yield from machine.check_folder("run directory", daemon_folder(settings.server.run_dir))
-        yield from machine.check_folder("state directory", named_state_folder(settings.server.state_dir))
+        state = named_state_folder(settings.server.state_dir)
+        yield from machine.check_folder("state directory", state)
+        yield from machine.check_journal(state)
         wanted = bool(settings.server.listen) and not settings.security.insecure
         yield from machine.check_keys(settings.security.keys or keys_folder(), wanted)
         yield from machine.check_roots(tuple(map(str, settings.server.roots)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections import namedtuple
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from headrace.checkup import machine
 from headrace.checkup.finding import Finding
+from headrace.journal import Journal
 from headrace.pipeline.keys import AUTHORIZED, SERVER, make_client_key, make_server_key
 
 
@@ -45,6 +48,20 @@ def test_a_folder_that_others_can_read_is_a_problem_and_so_is_what_is_none(tmp_p
     assert (found.level, found.text) == ("problem", f"{tmp_path}/file is no folder of yours")
     (found,) = machine.check_folder("state directory", tmp_path / "file" / "below")
     assert (found.level, found.text) == ("problem", f"{tmp_path}/file/below: Not a directory")
+
+
+def test_a_journal_that_this_version_cannot_go_on_with_is_a_problem(tmp_path: Path) -> None:
+    assert not list(machine.check_journal(tmp_path)), "none is there yet"
+    path = tmp_path / "journal.sqlite"
+    Journal.open(path).close()
+    assert not list(machine.check_journal(tmp_path))
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version=1")
+    (found,) = machine.check_journal(tmp_path)
+    assert (found.level, "format 1" in found.text, "move it away" in found.fix) == ("problem", True, True)
+    path.write_text("a diary, which is longer than a header of SQLite would be, so that all of it is looked at: no.")
+    (found,) = machine.check_journal(tmp_path)
+    assert "no journal of headrace" in found.text
 
 
 Usage = namedtuple("Usage", "total used free")

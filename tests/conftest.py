@@ -55,6 +55,13 @@ def run(request: pytest.FixtureRequest) -> Run:
     return served
 
 
+@pytest.fixture(params=["in process", "service", "daemon"])
+def where(request: pytest.FixtureRequest) -> hr.Service | None:
+    """Where an iterator runs: None is in this process."""
+    service: hr.Service | None = None if request.param == "in process" else request.getfixturevalue(request.param)
+    return service
+
+
 @pytest.fixture
 def outcomes() -> Callable[[Iterator[Any]], list[Any]]:
     """`outcomes(iterator)`: its elements in order, and, where one fails, the kind and text of its error."""

@@ -17,7 +17,7 @@ from .features import FixedLenSequenceFeature, SparseFeature, VarLenFeature
 from .partitions import divided
 from .parts import Rows, Whose, converted
 from .ragged import RaggedTensor
-from .ragged_feature import Partition, RaggedFeature, UniformRowLength
+from .ragged_feature import Partition, RaggedFeature
 from .sparse import SparseTensor
 from .spec import DType
 from .work import too_large
@@ -70,7 +70,7 @@ def keys_of(name: str, spec: Varying) -> dict[str, DType]:
     """The features that one of a specification is made of, and of which dtype they are."""
     match spec:
         case RaggedFeature():
-            keyed = [each.key for each in spec.partitions if not isinstance(each, UniformRowLength)]
+            keyed = [each.key for each in spec.partitions if not isinstance(each, RaggedFeature.UniformRowLength)]
             return dict.fromkeys(keyed, np.dtype(np.int64)) | {value_key(name, spec): spec.dtype}
         case SparseFeature():
             return dict.fromkeys(spec.index_key, np.dtype(np.int64)) | {spec.value_key: spec.dtype}
@@ -136,7 +136,7 @@ def _ragged(name: str, spec: RaggedFeature, found: Found) -> RaggedTensor:
         def refuse(row: int, reason: str, partition: Partition = partition) -> NoReturn:
             raise InvalidArgumentError(f"{found.who[row]}: feature {name!r}, {partition}: {reason}")
 
-        numbers = None if isinstance(partition, UniformRowLength) else found.places(partition.key)
+        numbers = None if isinstance(partition, RaggedFeature.UniformRowLength) else found.places(partition.key)
         values, splits = divided(values, splits, partition, numbers, spec.row_splits_dtype, refuse)
     return RaggedTensor(values, splits.astype(spec.row_splits_dtype))
 

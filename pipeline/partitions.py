@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .parts import Rows
 from .ragged import RaggedTensor, splits_of_lengths
-from .ragged_feature import Partition, RowLengths, RowSplits, RowStarts, UniformRowLength, ValueRowIds
+from .ragged_feature import Partition, RaggedFeature
 from .work import too_large
 
 __all__ = ["Refuse", "divided"]
@@ -35,11 +35,11 @@ def divided(
     Raises:
         ResourceExhaustedError: more empty rows than a batch can hold.
     """
-    if isinstance(partition, UniformRowLength):
+    if isinstance(partition, RaggedFeature.UniformRowLength):
         return _uniform(values, splits, partition.length, dtype, refuse)
     assert numbers is not None
     own = np.diff(splits)
-    if isinstance(partition, ValueRowIds):
+    if isinstance(partition, RaggedFeature.ValueRowIds):
         lengths, outer = _by_ids(numbers, splits, refuse)
     else:
         lengths, outer = _by_places(partition, numbers, own, refuse)
@@ -75,17 +75,17 @@ def _by_places(partition: Partition, numbers: Rows, own: Words, refuse: Refuse) 
     if (outside := (places < 0) | (places > own[owners])).any():
         row = int(owners[np.argmax(outside)])
         refuse(row, f"it has {places[np.argmax(outside)]}, and there are {own[row]} values")
-    if isinstance(partition, RowLengths):
+    if isinstance(partition, RaggedFeature.RowLengths):
         return places, outer
     firsts, lasts = outer[:-1][np.diff(outer) > 0], outer[1:][np.diff(outer) > 0] - 1
-    if isinstance(partition, RowStarts):
+    if isinstance(partition, RaggedFeature.RowStarts):
         behind = np.append(places[1:], 0)
         behind[lasts] = own[owners[lasts]]
         return behind - places, outer
     before = np.append(0, places[:-1])
     before[firsts] = 0
     lengths = places - before
-    if not isinstance(partition, RowSplits):
+    if not isinstance(partition, RaggedFeature.RowSplits):
         return lengths, outer
     # The first number of each row is no end of one.
     if places[firsts].any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,66 +13,7 @@ from .errors import InvalidArgumentError
 from .features import parsed_dtype
 from .spec import DType, as_dtype, dtype_name
 
-__all__ = [
-    "Partition",
-    "RaggedFeature",
-    "RowLengths",
-    "RowLimits",
-    "RowSplits",
-    "RowStarts",
-    "UniformRowLength",
-    "ValueRowIds",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class RowSplits:
-    """Rows between places: the feature `key` has 0, where each row ends, and so the number of values last."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class RowLengths:
-    """Rows of lengths that the feature `key` has."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class RowStarts:
-    """Rows that begin where the feature `key` says; the first at 0."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class RowLimits:
-    """Rows that end where the feature `key` says; the last with the values."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ValueRowIds:
-    """Rows by a number beside each value, in the feature `key`: which row it is in; they never fall."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class UniformRowLength:
-    """Rows of one length."""
-
-    length: int
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.length, (int, np.integer)) or self.length < 1:
-            raise InvalidArgumentError(f"UniformRowLength({self.length!r}): a row has at least one value")
-
-
-Partition: TypeAlias = RowSplits | RowLengths | RowStarts | RowLimits | ValueRowIds | UniformRowLength
-_KEYED = (RowSplits, RowLengths, RowStarts, RowLimits, ValueRowIds)
+__all__ = ["Partition", "RaggedFeature"]
 
 
 @dataclass(frozen=True, init=False)
@@ -86,17 +27,50 @@ class RaggedFeature:
     that do not fit are always an error.
 
     >>> RaggedFeature("int64", partitions=[RaggedFeature.RowLengths("lengths")])
-    RaggedFeature(dtype=int64, partitions=(RowLengths(key='lengths'),))
+    RaggedFeature(dtype=int64, partitions=(RaggedFeature.RowLengths(key='lengths'),))
 
     Raises InvalidArgumentError.
     """
 
-    RowSplits: ClassVar[type[RowSplits]] = RowSplits
-    RowLengths: ClassVar[type[RowLengths]] = RowLengths
-    RowStarts: ClassVar[type[RowStarts]] = RowStarts
-    RowLimits: ClassVar[type[RowLimits]] = RowLimits
-    ValueRowIds: ClassVar[type[ValueRowIds]] = ValueRowIds
-    UniformRowLength: ClassVar[type[UniformRowLength]] = UniformRowLength
+    @dataclass(frozen=True, slots=True)
+    class RowSplits:
+        """Rows between places: the feature `key` has 0, where each row ends, and so the number of values last."""
+
+        key: str
+
+    @dataclass(frozen=True, slots=True)
+    class RowLengths:
+        """Rows of lengths that the feature `key` has."""
+
+        key: str
+
+    @dataclass(frozen=True, slots=True)
+    class RowStarts:
+        """Rows that begin where the feature `key` says; the first at 0."""
+
+        key: str
+
+    @dataclass(frozen=True, slots=True)
+    class RowLimits:
+        """Rows that end where the feature `key` says; the last with the values."""
+
+        key: str
+
+    @dataclass(frozen=True, slots=True)
+    class ValueRowIds:
+        """Rows by a number beside each value, in the feature `key`: which row it is in; they never fall."""
+
+        key: str
+
+    @dataclass(frozen=True, slots=True)
+    class UniformRowLength:
+        """Rows of one length."""
+
+        length: int
+
+        def __post_init__(self) -> None:
+            if not isinstance(self.length, (int, np.integer)) or self.length < 1:
+                raise InvalidArgumentError(f"UniformRowLength({self.length!r}): a row has at least one value")
 
     dtype: DType
     value_key: str | None
@@ -117,10 +91,10 @@ class RaggedFeature:
         if splits_dtype not in (np.int32, np.int64):
             raise InvalidArgumentError(f"row_splits_dtype is {dtype_name(splits_dtype)}: use int32 or int64")
         for each in partitions:
-            if not isinstance(each, (*_KEYED, UniformRowLength)) or not isinstance(getattr(each, "key", ""), str):
-                names = ", ".join(kind.__name__ for kind in _KEYED)
+            if not isinstance(each, Partition) or not isinstance(getattr(each, "key", ""), str):
                 raise InvalidArgumentError(
-                    f"{each!r} is no partition: use {names} with the name of a feature, or UniformRowLength(n)"
+                    f"{each!r} is no partition: use RaggedFeature.RowSplits, RowLengths, RowStarts, RowLimits or "
+                    "ValueRowIds with the name of a feature, or UniformRowLength(n)"
                 )
         object.__setattr__(self, "dtype", parsed_dtype(dtype))
         object.__setattr__(self, "value_key", value_key)
@@ -133,3 +107,13 @@ class RaggedFeature:
         told += [f"partitions={self.partitions!r}"] if self.partitions else []
         told += ["row_splits_dtype=int64"] if self.row_splits_dtype == np.int64 else []
         return f"RaggedFeature({', '.join(told)})"
+
+
+Partition: TypeAlias = (
+    RaggedFeature.RowSplits
+    | RaggedFeature.RowLengths
+    | RaggedFeature.RowStarts
+    | RaggedFeature.RowLimits
+    | RaggedFeature.ValueRowIds
+    | RaggedFeature.UniformRowLength
+)

@@ -228,10 +228,9 @@ class JobEntry:
         """The earliest that a consumer is in; -1 before any came."""
         return min((each.epoch for each in self.places if not each.left), default=-1)
 
-    @property
-    def generation(self) -> int:
-        """The newest life of any consumer."""
-        return max(each.generation for each in self.places)
+    def generation(self, consumer: int) -> int:
+        """The newest life of a consumer; -1 where it never came, or there is none of this number."""
+        return self.places[consumer].generation if 0 <= consumer < self.consumers else -1
 
     @property
     def over(self) -> bool:

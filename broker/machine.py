@@ -153,7 +153,7 @@ class Broker(Epochs):
             yield Reply(peer, Refused(to_data(error), message.key))
             return
         entry = self.book.jobs[self.book.numbers[message.key]]
-        yield Reply(peer, Registered(message.key, entry.number, entry.generation))
+        yield Reply(peer, Registered(message.key, entry.number, entry.generation(message.consumer)))
 
     # Delivery.
 

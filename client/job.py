@@ -50,10 +50,10 @@ class Job:
             _refuse("again=True runs a job of the same name once more: give name=")
         return cls(name or "", num_consumers, even, bool(again))
 
-    def register(self, own: str, graph: bytes, seed: int, folder: str) -> Register:
-        """What registers it; without a name it has a key of its own."""
+    def register(self, own: str, graph: bytes, seed: int, folder: str, consumer: int = 0) -> Register:
+        """What registers it, as one of its consumers; without a name it has a key of its own."""
         key = f"job:{self.name}" if self.name else own
-        return Register(key, graph, seed, folder, self.name, self.consumers, self.even, self.again)
+        return Register(key, graph, seed, folder, self.name, self.consumers, self.even, self.again, consumer)
 
 
 def _count(name: str, value: Any, least: int, why: str) -> None:

@@ -324,7 +324,7 @@ class ClientSession:
         yield from self._upload(0) if self.lacking else self._ask()
 
     def _outlive(self, generation: int) -> None:
-        """Whoever comes anew is the newest life, whatever the clocks of hosts say."""
+        """Who comes anew is the newest life of this consumer, whatever the clocks of hosts say."""
         if not self.entered and self.generation <= generation:
             self.generation = generation + 1 + self.generation % APART
 

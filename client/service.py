@@ -137,7 +137,7 @@ class Service:
         graph = encode(dataset.resolved, sent if self._folder is None else Blobs(self._folder))
         own = os.urandom(8).hex()
         hello = Hello(VERSION, "client", f"client-{own}", os.getpid(), {"python": platform.python_version()})
-        register = job.register(own, graph, dataset.seed, str(Path.cwd()))
+        register = job.register(own, graph, dataset.seed, str(Path.cwd()), consumer_index)
         window, batched = _window(dataset.node), batches(dataset.node)
         iterator = ServiceIterator(
             self._connection,

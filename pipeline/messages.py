@@ -134,11 +134,12 @@ class Register:
     consumers: int = 1
     even: str = "drop"  #: What becomes of a last round that is not full: "drop" or "pad".
     again: bool = False  #: Whether a job of this name that has finished is to be run once more.
+    consumer: int = 0  #: Who of them says so.
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """It is job number `job`; `generation` is the newest life of any of its consumers."""
+    """It is job number `job`; `generation` is the newest life of the consumer that asks, -1 before it had one."""
 
     key: str
     job: int

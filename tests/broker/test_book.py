@@ -49,7 +49,7 @@ def test_a_new_epoch_begins_with_nothing_acknowledged_and_no_checkpoint() -> Non
 
 def test_a_new_life_of_the_client_keeps_what_was_acknowledged() -> None:
     entry = book_of(MADE, OPENED, Acknowledged(1, 0, 5), Checkpointed(1, 0, 5, {}), EpochOpened(1, 0, 10)).jobs[1]
-    assert (entry.generation, entry.places[0].acknowledged) == (10, 5)
+    assert (entry.generation(0), entry.places[0].acknowledged) == (10, 5)
     assert entry.epochs[0].checkpoint == Checkpointed(1, 0, 5, {})
 
 

@@ -403,6 +403,14 @@ def test_a_name_that_has_finished_is_refused_or_run_again_where_that_is_said() -
 # Epochs.
 
 
+def test_who_registers_is_told_of_its_own_last_life_and_not_of_another_consumers() -> None:
+    crew = Crew(shuffled(), 3)
+    crew.open(1, generation=30)
+    crew.open(2, generation=20)
+    told = [crew.house.say(replace(crew.register, consumer=consumer)) for consumer in (0, 1, 2, 7)]
+    assert told == [[Registered("job:train", 1, generation)] for generation in (-1, 30, 20, -1)]
+
+
 def test_the_next_epoch_is_computed_ahead_once_all_of_one_was_made_and_not_delivered_before_it_is_opened() -> None:
     crew = Crew(dataset_of(12), 2)
     crew.open_all()

@@ -208,7 +208,9 @@ class Cluster:
             hello=Hello(VERSION, "client", f"client-{life}", 0, {}),
             register=Register("the-key", b"graph", self.seed)
             if alone
-            else Register("job:the job", b"graph", self.seed, "", "the job", len(self.trainers), self.even),
+            else Register(
+                "job:the job", b"graph", self.seed, "", "the job", len(self.trainers), self.even, consumer=consumer
+            ),
             generation=1000 * life,
             consumer=consumer,
             window=self.window,

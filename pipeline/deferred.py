@@ -31,6 +31,22 @@ class Deferred(Node):
     args: tuple[Any, ...]
     given: dict[str, Any]  #: By keyword.
 
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes of the datasets among its arguments."""
+        return tuple(_nodes((self.args, self.given)))
+
+
+def _nodes(value: Any) -> Iterator[Node]:
+    match value:
+        case Chapter():
+            yield value.node
+        case dict():
+            yield from _nodes(tuple(value.values()))
+        case tuple() | list():
+            for each in value:
+                yield from _nodes(each)
+
 
 def deferring(kind: C) -> C:
     """A class of datasets, whose methods that give a dataset take placeholders, but for the one that binds them."""

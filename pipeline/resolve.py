@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from .deferred import check_bound
 from .errors import InvalidArgumentError
-from .nodes import FlatMap, Interleave, ListFiles, Node
+from .nodes import Configured, FlatMap, Interleave, ListFiles, Node
+from .options import Noted
 from .sources import file_names
 
 __all__ = ["matching", "resolve"]
@@ -31,6 +32,8 @@ def _resolve(node: Node, folder: str) -> Node:
     if isinstance(node, ListFiles):
         return file_names(matching(node.patterns, folder))
     found = node.with_inputs(lambda each: _resolve(each, folder))
+    if isinstance(found, Noted):
+        found = Configured(found.source, found.seed, found.buffer_bytes, found.on_error, found.error_budget)
     return replace(found, folder=folder) if isinstance(found, FlatMap | Interleave) else found
 
 

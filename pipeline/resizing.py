@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from .kernels.resample import (
     to_fixed_point,
     triangle_taps,
 )
+from .kernels.tiles import fits_tiles, resample_tiles, to_words
 
 __all__ = ["decode_and_resize", "resize"]
 
@@ -100,9 +101,7 @@ def decode_and_resize(
     if method == "nearest":
         _take_nearest(image, out)
         return out
-    rows, columns = (_bytes_table(image.shape[axis], out.shape[axis], method, antialias) for axis in (0, 1))
-    flat = image.reshape(image.shape[0], -1), out.reshape(height, -1)
-    resample_bytes(flat[0], image.shape[2], rows[0], rows[1], columns[0], columns[2], flat[1])
+    _resize_to_bytes(image, out, method, antialias)
     return out
 
 
@@ -110,6 +109,16 @@ def _take_nearest(image: NDArray[Any], out: NDArray[Any]) -> None:
     rows, columns = (_nearest_table(image.shape[axis], out.shape[axis]) for axis in (0, 1))
     pixels, taken = (each.view(np.uint8).reshape(len(each), -1) for each in (np.ascontiguousarray(image), out))
     gather_pixels(pixels, image.shape[2] * image.itemsize, rows, columns, taken)
+
+
+def _resize_to_bytes(image: NDArray[np.uint8], out: NDArray[np.uint8], method: str, antialias: bool) -> None:
+    rows, columns = (_bytes_table(image.shape[axis], out.shape[axis], method, antialias) for axis in (0, 1))
+    pixels, made = (each.reshape(len(each), -1) for each in (image, out))
+    taps = rows.fine.shape[1], columns.fine.shape[1]
+    if fits_tiles(pixels.shape[1], *taps, *made.shape):
+        resample_tiles(pixels, image.shape[2], rows.first, rows.words, columns.first, columns.words, made)
+    else:
+        resample_bytes(pixels, image.shape[2], rows.first, rows.fine, columns.first, columns.coarse, made)
 
 
 def _resize_to_floats(image: NDArray[Any], out: NDArray[np.float32], method: str, antialias: bool) -> None:
@@ -127,13 +136,19 @@ def _taps(size_in: int, size_out: int, method: str, antialias: bool) -> tuple[ND
     return area_taps(size_in, size_out) if method == "area" else triangle_taps(size_in, size_out, antialias)
 
 
+class _Taps(NamedTuple):
+    """First indices, and the weights in each precision."""
+
+    first: NDArray[np.int64]
+    fine: NDArray[np.int32]  #: For rows of `resample_bytes`,
+    coarse: NDArray[np.int32]  #: for its columns,
+    words: NDArray[np.uint16]  #: for `resample_tiles`.
+
+
 @lru_cache(_TABLES)
-def _bytes_table(
-    size_in: int, size_out: int, method: str, antialias: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """First indices, and the weights in the precision for rows and for columns."""
+def _bytes_table(size_in: int, size_out: int, method: str, antialias: bool) -> _Taps:
     first, weights = _taps(size_in, size_out, method, antialias)
-    return first, to_fixed_point(weights, ROW_BITS), to_fixed_point(weights, COLUMN_BITS)
+    return _Taps(first, to_fixed_point(weights, ROW_BITS), to_fixed_point(weights, COLUMN_BITS), to_words(weights))
 
 
 @lru_cache(_TABLES)

@@ -125,11 +125,6 @@ def to_fixed_point(weights: NDArray[np.float64], bits: int) -> NDArray[np.int32]
 def _sum_rows(image: Any, first: int, weights: NDArray[np.int32], row: NDArray[np.int32]) -> None:
     """The weighted sum of some rows of bytes, with 4 bits below the point."""
     size, taps = image.shape[1], weights.shape[0]
-    if taps == 2:
-        above, below, over, under = image[first], image[first + 1], weights[0], weights[1]
-        for i in range(size):
-            row[i] = (np.int32(above[i]) * over + np.int32(below[i]) * under + _HALF) >> _DROPPED
-        return
     for i in range(size):
         row[i] = _HALF
     for k in range(taps):
@@ -170,13 +165,9 @@ def resample_bytes(
     for y in range(height):
         _sum_rows(image, rows[y], row_weights[y], row)
         start = y * width * channels
-        if channels == 3 and taps == 2:  # so that the compiler knows both numbers
-            for x in range(in_lanes):
-                weigh_four(row, columns[x] * 3, 3, flat_weights, x * 2, 2, flat, start + x * 3)
-        else:
-            for x in range(in_lanes):
-                at, to = columns[x] * channels, start + x * channels
-                weigh_four(row, at, channels, flat_weights, x * taps, taps, flat, to)
+        for x in range(in_lanes):
+            at, to = columns[x] * channels, start + x * channels
+            weigh_four(row, at, channels, flat_weights, x * taps, taps, flat, to)
         for x in range(in_lanes, width):
             for c in range(channels):
                 flat[start + x * channels + c] = _weigh(row, columns[x] * channels + c, channels, column_weights[x])

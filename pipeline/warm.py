@@ -12,13 +12,15 @@ from PIL import Image
 
 from .augment import random_flip_left_right
 from .dataset import Dataset
-from .features import FixedLenFeature, VarLenFeature
+from .features import FixedLenFeature, FixedLenSequenceFeature, VarLenFeature
 from .files import TextLineDataset, TFRecordDataset
 from .kernels.compile import marker
-from .making import make_example
+from .making import make_example, make_sequence_example
+from .parser import Spec
 from .parsing import parse_example, parse_single_example
 from .records import TFRecordWriter, scan_records
 from .resizing import decode_and_resize, resize
+from .sequence_parsing import parse_single_sequence_example
 from .tracks import pack, unpack
 
 __all__ = ["steps", "warm"]
@@ -68,7 +70,7 @@ def _files(folder: Path) -> None:
 
 def _examples(_: Path) -> None:
     example = make_example({"i": [1, 2], "s": b"x", "f": 1.0, "v": [3]})
-    features: dict[str, FixedLenFeature | VarLenFeature] = {
+    features: dict[str, Spec] = {
         "i": FixedLenFeature((2,), "int64"),
         "s": FixedLenFeature((), bytes),
         "f": FixedLenFeature((), "float32"),
@@ -76,6 +78,8 @@ def _examples(_: Path) -> None:
     }
     parse_single_example(example, features)
     parse_example([example, example], features)
+    lists = {"x": FixedLenSequenceFeature((), "int64")}
+    parse_single_sequence_example(make_sequence_example({}, {"x": [1, 2]}), None, lists)
 
 
 def _images(_: Path) -> None:

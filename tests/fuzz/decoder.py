@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.pipeline.errors import HeadraceError
+from headrace.pipeline.limits import Limits, enforce
 
 from .mutation import Edit, cut_and_pasted
 
-__all__ = ["Array", "Decoder", "Place", "a_folder", "anywhere"]
+__all__ = ["Array", "Decoder", "Place", "a_folder", "anywhere", "under"]
 
 Array: TypeAlias = npt.NDArray[Any]
 #: Puts bytes into memory, uint8; `guard` has one that cannot be read beyond.
@@ -35,6 +37,16 @@ def a_folder() -> Path:
     folder = mkdtemp(prefix="headrace-fuzz-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+@contextmanager
+def under(wanted: Limits) -> Iterator[None]:
+    """Other limits than the usual ones, which are too large to be met often."""
+    before = enforce(wanted)
+    try:
+        yield
+    finally:
+        enforce(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .decoder import Decoder
+from .examples import EXAMPLES
 from .files import FILES
 from .state import STATE
 from .tokens import TOKENS
@@ -10,4 +11,4 @@ from .wire import WIRE
 
 __all__ = ["DECODERS"]
 
-DECODERS: dict[str, Decoder] = {each.name: each for each in (*FILES, *WIRE, *STATE, *TOKENS)}
+DECODERS: dict[str, Decoder] = {each.name: each for each in (*FILES, *EXAMPLES, *WIRE, *STATE, *TOKENS)}

@@ -1,13 +1,12 @@
-"""Decoders of what lies in files: records, Examples, images."""
+"""Decoders of what lies in files: records, images."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,16 +16,13 @@ import numpy as np
 from headrace.pipeline.bmp import decode_bmp
 from headrace.pipeline.decoding import decode_image, decode_jpeg
 from headrace.pipeline.errors import HeadraceError
-from headrace.pipeline.features import FixedLenFeature, VarLenFeature
 from headrace.pipeline.kernels import framing
 from headrace.pipeline.kernels.jpeg_header import read_jpeg_header
-from headrace.pipeline.limits import Limits, enforce, limits
-from headrace.pipeline.making import make_example
-from headrace.pipeline.parsing import parse_column, parse_single_example
+from headrace.pipeline.limits import limits
 from headrace.pipeline.png import decode_png
 from headrace.pipeline.records import masked, read_records, scan_records
 
-from .decoder import Decoder, Place, a_folder
+from .decoder import Decoder, Place, a_folder, under
 from .mutation import cut_and_pasted
 
 __all__ = ["FILES"]
@@ -117,21 +113,11 @@ def _framing(data: bytes, place: Place) -> None:
         at = after
 
 
-@contextmanager
-def _under(wanted: Limits) -> Iterator[None]:
-    """Other limits than the usual ones, which are too large to be met often."""
-    before = enforce(wanted)
-    try:
-        yield
-    finally:
-        enforce(before)
-
-
 def _compressed(data: bytes, _: Place) -> None:
     """A GZIP or ZLIB file, by its first byte; what it holds is framed anew and read again."""
     kind = "GZIP" if data[:1] == b"\x1f" else "ZLIB"
     _scratch().write_bytes(data)
-    with _under(replace(limits(), content_bytes=1 << 20)):
+    with under(replace(limits(), content_bytes=1 << 20)):
         error = _alike(kind, (1000, 1 << 16))[1]
     if error is not None:
         raise error
@@ -161,67 +147,13 @@ def _streams() -> Sequence[bytes]:
     return [*golden("tfrecord/*.gzip.tfrecord"), *golden("tfrecord/*.zlib.tfrecord"), _deflated(bytes(5 << 20), 31)]
 
 
-# Examples.
-
-SPEC: dict[str, FixedLenFeature | VarLenFeature] = {
-    "label": FixedLenFeature((), "int64", default_value=3),
-    "weights": FixedLenFeature([2, 2], "float32", default_value=[0, 1, 2, 3]),
-    "name": FixedLenFeature((), bytes, default_value=b"none"),
-    "pair": FixedLenFeature([2], bytes, default_value=[b"a", b"b"]),
-    "small": FixedLenFeature((), "uint8", default_value=0),
-    "ids": VarLenFeature("int64"),
-    "values": VarLenFeature("float32"),
-    "words": VarLenFeature(bytes),
-    "flags": VarLenFeature("bool"),
-    "": VarLenFeature("int64"),
-}
-
-
-def _example(data: bytes, place: Place) -> None:
-    """One alone, and among others that are intact: each must fare the same."""
-    intact = _examples()[0]
-    whole = intact + data + intact
-    splits = np.array([0, len(intact), len(intact) + len(data), len(whole)])
-    try:
-        alone: Any = parse_single_example(data, SPEC)
-    except HeadraceError as error:
-        alone = error
-    parse = partial(parse_column, splits=splits, features=SPEC)
-    if isinstance(alone, HeadraceError):
-        try:
-            parse(place(whole))
-        except HeadraceError:
-            raise alone from None
-        raise AssertionError(f"refused alone and not among others: {alone}")
-    among = parse(place(whole))
-    assert among["label"][1] == alone["label"]
-    assert among["name"][1] == alone["name"]
-    np.testing.assert_array_equal(among["weights"][1], alone["weights"])
-    for key in ("ids", "values", "words", "flags"):
-        rows = among[key].indices[:, 0] == 1
-        np.testing.assert_array_equal(among[key].values[rows], alone[key].values)
-
-
-@lru_cache
-def _examples() -> Sequence[bytes]:
-    whole: dict[str, Any] = {"label": 7, "weights": [0.5, 1.5, -2.0, 3.0], "name": b"first", "pair": [b"", b"yy"]}
-    whole |= {"small": 200, "ids": [1, -1, 1 << 40], "values": [0.0, 1.0], "words": [b"a", b"", b"cc"], "flags": [0, 1]}
-    few = {"ids": np.array([], np.int64), "unknown": [b"x" * 100], "": [1, 2, 3]}
-    real = [p for n in ("examples", "unpacked") for c in read_records(_golden(f"{n}.tfrecord")) for p in c.payloads()]
-    return [make_example(whole), make_example(few), make_example({"name": "alone"}), *real]
-
-
-def _golden(name: str) -> str:
-    return str(DATA / "tfrecord" / name)
-
-
 # Images.
 
 
 def _small(decode: Callable[[Any], Any]) -> Callable[[bytes, Place], None]:
     def run(data: bytes, place: Place) -> None:
         contents: Any = place(data).data if data else data
-        with _under(replace(limits(), image_pixels=PIXELS)):
+        with under(replace(limits(), image_pixels=PIXELS)):
             decode(contents)
 
     return run
@@ -299,7 +231,6 @@ FILES = (
         "framing", _framing, lambda: [framed(d) for d in golden("tfrecord/*d.tfrecord")], (cut_and_pasted, reframed)
     ),
     Decoder("compressed", _compressed, _streams, (cut_and_pasted, recompressed)),
-    Decoder("example", _example, _examples),
     Decoder("jpeg", _small(_jpeg), lambda: golden("images/*.jpg")),
     Decoder("png", _small(_png), lambda: golden("images/*.png"), (rechecked, rearranged, cut_and_pasted)),
     Decoder("bmp", _small(_bmp), lambda: golden("images/*.bmp")),

@@ -19,7 +19,7 @@ from .decoder import Array
 __all__ = ["COMPILED", "Guarded"]
 
 #: Decoders in which kernels, or libraries in C, look at the bytes.
-COMPILED = ("framing", "example", "jpeg", "png", "bmp", "messages", "blocks")
+COMPILED = ("framing", "example", "varying", "sequence", "jpeg", "png", "bmp", "messages", "blocks")
 
 _NOBODY = 0  # PROT_NONE
 _PAGE = mmap.PAGESIZE

@@ -11,11 +11,12 @@ from typing import Any
 from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
 from ..pipeline.columns import Array
 from ..pipeline.counts import Counts
+from ..pipeline.cutting import cut_at
 from ..pipeline.errors import FailedPreconditionError, HeadraceError, MalformedMessage, ResourceExhaustedError
 from ..pipeline.feeds import Feed, OnceFeed, payload_of
 from ..pipeline.held import saved
 from ..pipeline.messages import Credit, Pieces
-from ..pipeline.nodes import FileLeaf, Node, Records
+from ..pipeline.nodes import Node
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
 from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
 from ..pipeline.pieces import piece_from
@@ -185,11 +186,11 @@ class Run:
             self.orders.append(Release(lane.split))
 
     def _cut(self, leaf: Node, path: str) -> Sequence[int | None] | Signal:
-        if not isinstance(leaf, FileLeaf) or leaf.compression:
+        if (kind := cut_at(leaf)) is None:
             return (0, None)
         if path not in self.bounds:
             self.bounds[path] = None
-            self.orders.append(Scan(self.job, path, "records" if isinstance(leaf, Records) else "lines"))
+            self.orders.append(Scan(self.job, path, kind))
         return self.bounds[path] or Signal.PENDING
 
     def scanned(self, path: str, bounds: Sequence[int | None]) -> None:

@@ -21,7 +21,7 @@ from .pipeline.errors import (
     ResourceExhaustedError,
     ServiceError,
 )
-from .pipeline.files import FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
+from .pipeline.files import CsvDataset, FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from .pipeline.iterator import Iterator
 from .pipeline.placeholder import placeholder
 from .pipeline.spec import TensorSpec
@@ -33,6 +33,7 @@ __all__ = [
     "TFRecordDataset",
     "TextLineDataset",
     "FixedLengthRecordDataset",
+    "CsvDataset",
     "Options",
     "serve",
     "connect",

@@ -1,4 +1,4 @@
-"""Datasets of what files hold: records, lines and records of one size."""
+"""Datasets of what files hold: records, lines, records of one size, CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import sources
 from .dataset import Dataset
 from .nodes import Node
 
-__all__ = ["FixedLengthRecordDataset", "TFRecordDataset", "TextLineDataset"]
+__all__ = ["CsvDataset", "FixedLengthRecordDataset", "TFRecordDataset", "TextLineDataset"]
 
 
 class TFRecordDataset(Dataset):
@@ -82,6 +82,62 @@ class FixedLengthRecordDataset(Dataset):
     ) -> None:
         sizes = (record_bytes, header_bytes, footer_bytes)
         super().__init__(sources.fixed_records(_names(filenames), sizes, compression_type, num_parallel_reads))
+
+
+class CsvDataset(Dataset):
+    """The records of CSV files as tuples of scalars, one a column, file after file.
+
+    Fields follow RFC 4180: in quotes they may hold delimiters and line ends, and a quote is written twice. A record
+    that is wrong raises in its place, and the next one can still be read. In a service a file is cut into splits at
+    line ends where `use_quote_delim=False` says that these always end a record; else one worker reads a whole file.
+
+    Args:
+        filenames: a name, a list of names, or a Dataset of names.
+        record_defaults: one entry a column that is wanted: a dtype (integers, floats, `bytes`) where there must be a
+            value, or the value that stands where there is none, `7` or `[7]`; a Python number is int32 or float32.
+        compression_type: "", "GZIP" or "ZLIB".
+        header: leave out the first record of each file.
+        na_value: what stands where there is no value, beside nothing at all.
+        select_cols: the numbers of the columns that are wanted, rising; what lies behind them is not looked at.
+        exclude_cols: the numbers of those that are not; not with `select_cols`.
+
+    Raises (when iterated):
+        InvalidArgumentError: a record of too few or many fields, with quotes in the wrong place, or with a field that
+            is not of its dtype, or missing; the message names file, byte and column.
+        NotFoundError: a file is missing; the files after it can still be read.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile("w") as file:
+    ...     print("name,size", '"a, b",3', "c,", sep="\\n", file=file, flush=True)
+    ...     list(CsvDataset(file.name, [bytes, [7]], header=True))
+    [(b'a, b', np.int32(3)), (b'c', np.int32(7))]
+    """
+
+    def __init__(
+        self,
+        filenames: str | Sequence[str] | Dataset,
+        record_defaults: Sequence[Any],
+        compression_type: str | None = None,
+        buffer_size: int | None = None,
+        header: bool = False,
+        field_delim: str = ",",
+        use_quote_delim: bool = True,
+        na_value: str | bytes = "",
+        select_cols: Sequence[int] | None = None,
+        exclude_cols: Sequence[int] | None = None,
+    ) -> None:
+        node = sources.csv(
+            _names(filenames),
+            compression_type,
+            record_defaults=record_defaults,
+            header=header,
+            field_delim=field_delim,
+            use_quote_delim=use_quote_delim,
+            na_value=na_value,
+            select_cols=select_cols,
+            exclude_cols=exclude_cols,
+        )
+        super().__init__(node)
 
 
 def _names(filenames: Any) -> Node:

@@ -40,6 +40,7 @@ _SILENT: dict[str, frozenset[str]] = {
 #: What users call an operator where its node is named otherwise.
 _NAMES = {
     "Configured": "with_options",
+    "Csv": "CsvDataset",
     "FixedRecords": "FixedLengthRecordDataset",
     "Lines": "TextLineDataset",
     "Records": "TFRecordDataset",

@@ -16,6 +16,7 @@ from .nodes import (
     Concatenate,
     Configured,
     Counter,
+    Csv,
     Enumerate,
     FileLeaf,
     Filter,
@@ -42,7 +43,7 @@ from .nodes import (
     Zip,
 )
 from .spec import Shape, TensorSpec, spec_of, unify
-from .structure import Structure, flatten
+from .structure import Structure, flat_tuple, flatten
 from .verdicts import policy_of
 
 __all__ = ["check_alike", "element_spec", "is_known"]
@@ -133,6 +134,11 @@ def _(node: Random, seed: int) -> tuple[list[TensorSpec], Structure]:
 @_specs.register
 def _(node: FileLeaf | ListFiles, seed: int) -> tuple[list[TensorSpec], Structure]:
     return [TensorSpec((), bytes)], Structure()
+
+
+@_specs.register
+def _(node: Csv, seed: int) -> tuple[list[TensorSpec], Structure]:
+    return [TensorSpec((), each) for each in node.dtypes], flat_tuple(len(node.dtypes))
 
 
 @_specs.register

@@ -12,14 +12,15 @@ import numpy.typing as npt
 
 from .blocks import Block
 from .columns import Allocate, Arena, Array, Column, column_of, layout_of
+from .delimited import CsvChunk, read_csv
 from .errors import FileError, HeadraceError, NotFoundError
 from .fixed import Frame, read_fixed
 from .gathering import gather_block
 from .lines import read_lines
-from .nodes import Counter, FixedRecords, Lines, Node, Range, Records, Rows
+from .nodes import Counter, Csv, FixedRecords, Lines, Node, Range, Records, Rows
 from .records import RecordChunk, read_records
 from .store import Identities
-from .structure import Structure
+from .structure import Structure, flat_tuple
 from .work import BEHIND, Payload, Work
 
 __all__ = ["CHUNK_BYTES", "Chunk", "among", "failed", "nothing", "only", "read", "rows_of", "runs", "slice_of"]
@@ -156,6 +157,9 @@ def _rows_column(rows: Array) -> Column:
 _Between: TypeAlias = "Callable[[int, int | None, Allocate | None], Iterator[Chunk]]"
 
 
+_Enterable: TypeAlias = Records | FixedRecords | Csv
+
+
 @_read.register
 def _(leaf: Records, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     return _wanted(partial(_records, leaf, work), leaf, work, allocate)
@@ -167,12 +171,30 @@ def _(leaf: FixedRecords, work: Work, allocate: Allocate | None) -> Iterator[Chu
 
     def between(start: int, stop: int | None, allocate: Allocate | None) -> Iterator[Chunk]:
         chunks = read_fixed(work.path, frame, leaf.compression, start, stop, CHUNK_BYTES)
-        return _guarded(chunks, work, start, allocate)
+        return _guarded(_strings(chunks, allocate), work)
 
     return _wanted(between, leaf, work, allocate)
 
 
-def _wanted(between: _Between, leaf: Records | FixedRecords, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+@_read.register
+def _(leaf: Csv, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+    def between(start: int, stop: int | None, allocate: Allocate | None) -> Iterator[Chunk]:
+        return _guarded(_tuples(read_csv(work.path, leaf, start, stop, CHUNK_BYTES), allocate), work)
+
+    return _wanted(between, leaf, work, allocate)
+
+
+def _tuples(chunks: Iterator[CsvChunk], allocate: Allocate | None) -> Iterator[Chunk]:
+    for chunk in chunks:
+        if chunk.error is not None:
+            yield failed(chunk.error, chunk.next_offset)
+        else:
+            structure = flat_tuple(len(chunk.columns))
+            block = Block.of_columns(structure, len(chunk.offsets), chunk.columns, allocate)
+            yield Chunk(block, chunk.offsets, chunk.next_offset)
+
+
+def _wanted(between: _Between, leaf: _Enterable, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     """What a unit of work wants of a file that can be entered at any element."""
     if work.only is None:
         yield from between(work.start, work.stop, allocate)
@@ -190,8 +212,8 @@ def _records(leaf: Records, work: Work, start: int, stop: int | None, allocate: 
     position: int | None = start
     while position is not None and (stop is None or position < stop):
         chunks = read_records(work.path, leaf.compression, position, stop, CHUNK_BYTES)
-        begin, position = position, None
-        for chunk in _guarded(chunks, work, begin, allocate):
+        position = None
+        for chunk in _guarded(_strings(chunks, allocate), work):
             yield chunk
             # Behind a payload whose CRC is wrong the framing still holds: only that record is lost.
             position = chunk.error.resume if isinstance(chunk.error, FileError) else None
@@ -201,9 +223,9 @@ def _records(leaf: Records, work: Work, start: int, stop: int | None, allocate: 
 def _(leaf: Lines, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     chunks = read_lines(work.path, leaf.compression, work.start, work.stop, CHUNK_BYTES)
     if work.only is None:
-        yield from _guarded(chunks, work, work.start, allocate)
+        yield from _guarded(_strings(chunks, allocate), work)
     else:
-        yield from only(_guarded(chunks, work, work.start), np.array(work.only, np.int64))
+        yield from only(_guarded(_strings(chunks), work), np.array(work.only, np.int64))
 
 
 def among(wanted: Array, positions: Array) -> Array:
@@ -232,15 +254,17 @@ def only(chunks: Iterable[Chunk], wanted: Array) -> Iterator[Chunk]:
             yield nothing(chunk.next)
 
 
-def _guarded(
-    chunks: Iterator[RecordChunk], work: Work, position: int, allocate: Allocate | None = None
-) -> Iterator[Chunk]:
-    """Chunks of strings as blocks; a file that cannot be read further is one failure that covers the rest."""
+def _strings(chunks: Iterator[RecordChunk], allocate: Allocate | None = None) -> Iterator[Chunk]:
+    for chunk in chunks:
+        column = Column(bytes, 0, chunk.data, chunk.splits)
+        block = Block.of_columns(Structure(), len(column), [column], allocate)
+        yield Chunk(block, chunk.offsets, chunk.next_offset)
+
+
+def _guarded(chunks: Iterator[Chunk], work: Work) -> Iterator[Chunk]:
+    """What a file gives; that it cannot be read further is one failure that covers the rest."""
     try:
-        for chunk in chunks:
-            column = Column(bytes, 0, chunk.data, chunk.splits)
-            position = chunk.next_offset
-            yield Chunk(Block.of_columns(Structure(), len(column), [column], allocate), chunk.offsets, position)
+        yield from chunks
     except (HeadraceError, OSError, ValueError) as error:
         told = error if isinstance(error, HeadraceError) else NotFoundError(work.path, f"cannot be read: {error}")
         end = told.resume if isinstance(told, FileError) and told.resume is not None else BEHIND

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .arguments import count_of
+from .csv_given import csv_fields
 from .errors import InvalidArgumentError
 from .functions import UserFunction
 from .nodes import (
     Concatenate,
     Configured,
     Counter,
+    Csv,
     FixedRecords,
     FlatMap,
     Interleave,
@@ -36,6 +38,7 @@ __all__ = [
     "AUTOTUNE",
     "concatenated",
     "counted",
+    "csv",
     "describe",
     "file_names",
     "fixed_records",
@@ -173,6 +176,11 @@ def fixed_records(
         0 if footer is None else count_of("footer_bytes", footer, least=0),
     )
     return _files(OneFile(FixedRecords, (*numbers, compression_given(compression))), names, num_parallel_reads)
+
+
+def csv(names: Node, compression: str | None, **given: Any) -> Csv:
+    """CSV files; see `csv_given` for what else is given."""
+    return Csv(names, compression=compression_given(compression), **csv_fields(**given))
 
 
 def compression_given(name: str | None) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 
 from .errors import InvalidArgumentError, MalformedMessage
 
-__all__ = ["Element", "Structure", "as_component", "flatten", "flatten_as_is", "restack"]
+__all__ = ["Element", "Structure", "as_component", "flat_tuple", "flatten", "flatten_as_is", "restack"]
 
 Element = Any
 #: What is a component as it stands.
@@ -193,6 +193,15 @@ def _nested(kind: str, keys: tuple[Any, ...], parts: tuple[Structure, ...], name
 @lru_cache(maxsize=256)
 def _flat(kind: str, keys: tuple[Any, ...], size: int, name: str) -> Structure:
     return Structure(kind, keys, (LEAF,) * size, name)
+
+
+def flat_tuple(size: int) -> Structure:
+    """A tuple of so many components.
+
+    >>> flat_tuple(2).pack([1, 2])
+    (1, 2)
+    """
+    return _flat("tuple", (), size, "")
 
 
 def _keys(value: dict[Any, Any]) -> tuple[Any, ...]:

@@ -7,15 +7,18 @@ What is valid here can be planned and built without an error other than ours.
 from __future__ import annotations
 
 from functools import singledispatch
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from .arguments import MOST
+from .csv_given import MOST_COLUMNS, is_csv_dtype, is_delimiter
 from .nodes import (
     Batch,
     Configured,
     Counter,
+    Csv,
     Enumerate,
     FixedRecords,
     Generator,
@@ -81,6 +84,27 @@ def _(node: Range) -> str | None:
 @fault.register
 def _(node: Records | Lines) -> str | None:
     return None if node.compression in COMPRESSIONS else f"a compression of {node.compression!r}"
+
+
+@fault.register
+def _(node: Csv) -> str | None:
+    if node.compression not in COMPRESSIONS:
+        return f"a compression of {node.compression!r}"
+    count, columns = len(node.dtypes), node.columns
+    if not count or len(node.defaults) != count or not all(map(is_csv_dtype, node.dtypes)):
+        return "components that are none"
+    if not all(each is None or _is_of(each, dtype) for each, dtype in zip(node.defaults, node.dtypes, strict=True)):
+        return "defaults of other dtypes"
+    if columns is None:
+        return None if is_delimiter(node.delimiter) else f"a delimiter of {node.delimiter!r}"
+    rising = all(low < high for low, high in pairwise((-1, *columns, MOST_COLUMNS)))
+    if not rising or (not node.excluded and len(columns) != count):
+        return "columns that are none"
+    return None if is_delimiter(node.delimiter) else f"a delimiter of {node.delimiter!r}"
+
+
+def _is_of(value: Any, dtype: DType) -> bool:
+    return isinstance(value, bytes) if dtype is bytes else isinstance(value, np.generic) and value.dtype == dtype
 
 
 @fault.register

@@ -14,6 +14,8 @@ from .augment import random_flip_left_right
 from .dataset import Dataset
 from .features import FixedLenFeature, FixedLenSequenceFeature, VarLenFeature
 from .files import TextLineDataset, TFRecordDataset
+from .features import FixedLenFeature, VarLenFeature
+from .files import CsvDataset, TextLineDataset, TFRecordDataset
 from .kernels.compile import marker
 from .making import make_example, make_sequence_example
 from .parser import Spec
@@ -66,6 +68,8 @@ def _files(folder: Path) -> None:
     scan_records(records, 8)
     _each(TFRecordDataset(records))
     _each(TextLineDataset(str(lines)))
+    lines.write_text('1,2.5,"a""b"\n')
+    _each(CsvDataset(str(lines), [np.int64, np.float32, bytes]))
 
 
 def _examples(_: Path) -> None:

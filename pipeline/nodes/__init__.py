@@ -6,7 +6,7 @@ that is named here may travel in a message.
 
 from .elements import Filter, FlatMap, IgnoreErrors, Interleave, Items, Map, Unbatch
 from .groups import Batch, PaddedBatch
-from .leaves import FileLeaf, FixedRecords, Generator, Lines, ListFiles, Range, Records, Rows
+from .leaves import Csv, FileLeaf, FixedRecords, Generator, Lines, ListFiles, Range, Records, Rows
 from .node import Node
 from .numbers import Counter, Random
 from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
@@ -18,6 +18,7 @@ __all__ = [
     "Concatenate",
     "Configured",
     "Counter",
+    "Csv",
     "Enumerate",
     "FileLeaf",
     "Filter",

@@ -11,7 +11,7 @@ from ..spec import DType
 from ..structure import Structure
 from .node import Node
 
-__all__ = ["FileLeaf", "FixedRecords", "Generator", "Lines", "ListFiles", "Range", "Records", "Rows"]
+__all__ = ["Csv", "FileLeaf", "FixedRecords", "Generator", "Lines", "ListFiles", "Range", "Records", "Rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +66,28 @@ class FixedRecords(Node):
     compression: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Csv(Node):
+    """The records of CSV files as tuples of scalars, file after file.
+
+    `dtypes` and `defaults` are one entry a component; a default of None is none. `columns` are those wanted, or, where
+    `excluded`, those that are not, in order; None is all.
+    """
+
+    filenames: Node
+    dtypes: tuple[Any, ...]
+    defaults: tuple[Any, ...]
+    columns: tuple[int, ...] | None = None
+    excluded: bool = False
+    delimiter: str = ","
+    quotes: bool = True
+    missing: bytes = b""  #: What stands where there is no value, beside nothing.
+    header: bool = False
+    compression: str = ""
+
+
 #: What reads files, whose names are its input.
-FileLeaf: TypeAlias = Records | Lines | FixedRecords
+FileLeaf: TypeAlias = Records | Lines | FixedRecords | Csv
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,6 +88,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "compressed": lambda: TFRecordDataset(str(DATA / "small.gzip.tfrecord"), "GZIP"),
     "lines": lambda: hr.TextLineDataset(str(DATA / "examples.json")).take(5),
     "fixed records": lambda: hr.FixedLengthRecordDataset(str(DATA / "examples.json"), 1, 5, 2).take(5),
+    "csv": lambda: hr.CsvDataset(str(DATA / "examples.json"), ["-"], use_quote_delim=False, select_cols=[0]).take(5),
     "map": lambda: Dataset.range(5).map(scaled).map(lambda x: (x, {"twice": 2 * x})),
     "map with rng": lambda: Dataset.range(5).map(drawn),
     "filter": lambda: Dataset.range(9).filter(is_even),
@@ -125,7 +126,10 @@ def test_a_graph_comes_back_with_the_same_elements(name: str, blobs: Blobs, same
 
 
 def test_these_pipelines_have_all_kinds_of_operators() -> None:
-    assert set().union(*(kinds(make().node) for make in PIPELINES.values())) == set(nodes.__all__) - {"Node", "FileLeaf"}
+    assert set().union(*(kinds(make().node) for make in PIPELINES.values())) == set(nodes.__all__) - {
+        "Node",
+        "FileLeaf",
+    }
 
 
 @pytest.mark.parametrize("name", PIPELINES)

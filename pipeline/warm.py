@@ -13,8 +13,6 @@ from PIL import Image
 from .augment import random_flip_left_right
 from .dataset import Dataset
 from .features import FixedLenFeature, FixedLenSequenceFeature, VarLenFeature
-from .files import TextLineDataset, TFRecordDataset
-from .features import FixedLenFeature, VarLenFeature
 from .files import CsvDataset, TextLineDataset, TFRecordDataset
 from .kernels.compile import marker
 from .making import make_example, make_sequence_example

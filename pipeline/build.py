@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from typing import TypeAlias
 
+from .bucketing import Buckets
 from .cardinality import cardinality, empty
 from .columns import Allocate
 from .counts import Counts
@@ -16,6 +17,7 @@ from .folding import Fold
 from .leaves import countable, one_for_one
 from .nodes import (
     Batch,
+    Bucket,
     Concatenate,
     Configured,
     Enumerate,
@@ -37,6 +39,7 @@ from .operators.batch import BatchOperator
 from .operators.concatenate import ConcatenateOperator
 from .operators.counting import RepeatOperator, ShardOperator, SkipOperator, TakeOperator
 from .operators.enumerate import EnumerateOperator
+from .operators.group import GroupOperator
 from .operators.ignore import IgnoreErrorsOperator
 from .operators.interleave import InterleaveOperator
 from .operators.judge import Judge
@@ -181,6 +184,11 @@ def padding_of(node: PaddedBatch) -> Padding:
 def _(node: PaddedBatch, to: Settings, at: Place = START) -> Operator:
     fold = Fold(padding_of(node), at.path(node))
     return BatchOperator(build(node.source, to, at), to.store, node.size, node.drop_remainder, fold)
+
+
+@build.register
+def _(node: Bucket, to: Settings, at: Place = START) -> Operator:
+    return GroupOperator(build(node.source, to, at), to.store, Buckets(node, at.path(node)), to.buffer_bytes)
 
 
 @build.register

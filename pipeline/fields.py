@@ -63,6 +63,17 @@ def _slots(value: Any) -> bool:
     return pairs and all(_count(turn) and _state(state) for turn, state in value)
 
 
+def _pairs(value: Any) -> bool:
+    """Keys of windows, and how many elements each has."""
+    pairs = isinstance(value, list) and all(isinstance(each, list) and len(each) == 2 for each in value)
+    return pairs and all(type(key) is int and -MOST - 1 <= key <= MOST and _count(size) for key, size in value)
+
+
+def _ready(value: Any) -> bool:
+    """Windows, and what failed between them."""
+    return isinstance(value, list) and all(_state(each) if isinstance(each, dict) else _pairs([each]) for each in value)
+
+
 def _work(value: Any) -> bool:
     Work.from_data(value)
     return True
@@ -93,6 +104,8 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "ahead": _states,
     "slots": _slots,
     "stops": _stops,
+    "windows": _pairs,
+    "ready": _ready,
     "error": _error,
     "failed": _maybe_error,
     "work": _work,
@@ -104,6 +117,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "drawn": _count,
     "given": _count,
     "grain": _count,
+    "full": _count,
     "held": _count,
     "inputs": _count,
     "left": _count,

@@ -16,7 +16,7 @@ __all__ = ["Fold"]
 
 
 class Fold:
-    """How elements become one: stacked, or padded first, as the operator at `path` says."""
+    """How elements become one: stacked, or as the operator at `path` says, padded first."""
 
     def __init__(self, padding: Padding | None = None, path: Path = (), allocate: Allocate | None = None) -> None:
         self.padding, self.path, self.allocate = padding, path, allocate
@@ -31,7 +31,7 @@ class Fold:
         if error := too_large(block.nbytes // block.rows):
             raise error
         splits = np.arange(0, len(handles) + 1, size)
-        lineage = Folded(splits, store.lineage(handles), None if self.padding is None else self.path)
+        lineage = Folded(splits, store.lineage(handles), self.path or None)
         store.release(handles)
         return store.add(block, lineage.identities, True, lineage), block.nbytes // block.rows
 

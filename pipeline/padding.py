@@ -33,6 +33,7 @@ class Padding:
     values: tuple[Any, ...] | None = None
     shapes_nest: Structure | None = None
     values_nest: Structure | None = None
+    first: int | None = None  #: Where `shapes` is None: to what the first dimension of each component is padded.
 
 
 def padding_arguments(
@@ -77,6 +78,8 @@ def pad_block(block: Block, padding: Padding) -> Block:
     names = block.structure.names()
     shapes = _spread(padding.shapes, padding.shapes_nest, block.structure, "padded_shapes")
     values = _spread(padding.values, padding.values_nest, block.structure, "padding_values")
+    if padding.shapes is None and padding.first is not None:
+        shapes = [(padding.first, *[None] * (each.rank - 1))[: each.rank] for each in block.columns]
     targets = [_target(n, c, s) for n, c, s in zip(names, block.columns, shapes, strict=True)]
     fills = [_fill_value(n, c, v) for n, c, v in zip(names, block.columns, values, strict=True)]
     jobs = list(zip(block.columns, targets, fills, strict=True))
@@ -127,7 +130,7 @@ def _target(name: str, column: Column, asked: tuple[int | None, ...] | None) -> 
         raise DataLossError(
             f"padded_batch, component {name}",
             f"an element of shape up to {longest.tolist()} is longer than the padded shape {target.tolist()}: "
-            "cut it in a map before, or use None for the longest of the batch",
+            "cut it in a map before, or say None in padded_shapes for the longest of the batch",
         )
     return target
 

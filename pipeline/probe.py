@@ -13,6 +13,7 @@ from .errors import InvalidArgumentError
 from .local import LocalIterator
 from .nodes import (
     Batch,
+    Bucket,
     Concatenate,
     Configured,
     Counter,
@@ -46,7 +47,7 @@ from .spec import Shape, TensorSpec, spec_of, unify
 from .structure import Structure, flat_tuple, flatten
 from .verdicts import policy_of
 
-__all__ = ["check_alike", "element_spec", "is_known"]
+__all__ = ["check_alike", "element_spec", "is_known", "known_shapes"]
 
 #: How many elements are looked at where a function decides what they are.
 SAMPLE = 3
@@ -71,6 +72,15 @@ def _lenient(node: Node) -> Node:
 def _is_looked_at(node: Node) -> bool:
     """Whether only its elements tell their specs."""
     return _specs.dispatch(type(node)) is _specs.dispatch(Node) or isinstance(node, Generator)
+
+
+def known_shapes(node: Node) -> tuple[tuple[tuple[int | None, ...], ...], Structure] | None:
+    """The shapes of a node's elements, one a component, where they are known without computing any."""
+    if not is_known(node):
+        return None
+    specs, structure = _specs(node, 0)
+    shapes = tuple(each.shape for each in specs if each.shape is not None)
+    return (shapes, structure) if len(shapes) == len(specs) else None
 
 
 def check_alike(one: Node, other: Node) -> None:
@@ -195,6 +205,18 @@ def _(node: Batch, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 @_specs.register
 def _(node: PaddedBatch, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _padded(node, seed)
+    return [TensorSpec(_batched(node, each.shape), each.dtype) for each in specs], structure
+
+
+@_specs.register
+def _(node: Bucket, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _specs(node.source, seed) if node.stacked else _padded(node, seed)
+    return [TensorSpec(None if each.shape is None else (None, *each.shape), each.dtype) for each in specs], structure
+
+
+def _padded(node: PaddedBatch | Bucket, seed: int) -> tuple[list[TensorSpec], Structure]:
+    """Of an element once it is padded."""
     specs, structure = _specs(node.source, seed)
     shapes: list[Shape] = [each.shape for each in specs]
     if node.shapes is not None and len(node.shapes) == len(specs):
@@ -202,7 +224,7 @@ def _(node: PaddedBatch, seed: int) -> tuple[list[TensorSpec], Structure]:
     elif _is_sampled(node):
         # That the first few are of one length is no promise about the others, which is why they are padded.
         shapes = [None if each is None else (None,) * len(each) for each in shapes]
-    return [TensorSpec(_batched(node, shape), each.dtype) for shape, each in zip(shapes, specs, strict=True)], structure
+    return [TensorSpec(shape, each.dtype) for shape, each in zip(shapes, specs, strict=True)], structure
 
 
 def _is_sampled(node: Node) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .blocks import Block
+from .bucketing import bucket_fold
 from .build import padding_of
 from .cardinality import cardinality
 from .errors import MalformedMessage
@@ -16,7 +17,7 @@ from .feeds import HANDED_BYTES, Job, handed
 from .flat import GRAIN
 from .folding import Fold
 from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
-from .nodes import FileLeaf, Generator, Node, PaddedBatch, Range, Rows
+from .nodes import Bucket, FileLeaf, Generator, Node, PaddedBatch, Range, Rows
 from .operators.protocol import NOTHING
 from .place import Path, node_at
 from .segment import Segment, segment_of
@@ -73,7 +74,7 @@ class Plan:
             case Folded(part=part, padded=padded):
                 level = self._level(part, found)
                 if padded is not None:
-                    self._padding(padded)
+                    self._folding(padded)
             case Joined(parts=parts) | Mixed(parts=parts):
                 level = max(self._level(part, found) for part in parts) if parts else -1
         if isinstance(lineage, Leaf | Hopped) and len(lineage):
@@ -94,11 +95,16 @@ class Plan:
             raise MalformedMessage(f"what is held comes from {list(path)}, where this graph has nothing")
         return node
 
-    def _padding(self, path: Path) -> PaddedBatch:
-        node = self._node(path)
-        if not isinstance(node, PaddedBatch):
-            raise MalformedMessage(f"what is held was padded at {list(path)}, where nothing is")
-        return node
+    def _folding(self, path: Path) -> Fold:
+        """How the operator at a path folds; of one with buckets the number of the bucket stands behind the path."""
+        bucket = path[-1] if path and len(path) % 2 == 0 else None
+        node = self._node(path if bucket is None else path[:-1])
+        match node:
+            case PaddedBatch() if bucket is None:
+                return Fold(padding_of(node), path)
+            case Bucket(sizes=sizes, stacked=False) if bucket is not None and bucket < len(sizes) - node.to_boundary:
+                return bucket_fold(node, path[:-1], bucket)
+        raise MalformedMessage(f"what is held was folded at {list(path)}, where nothing is")
 
     def _check_leaves(self, leaf: Leaf) -> None:
         """Whoever computes them trusts that they are there."""
@@ -234,13 +240,14 @@ class Plan:
 
     def _fold(self, handles: Handles, sizes: Handles, padded: Path | None) -> Handles:
         made = [NOTHING]
-        fold = Fold() if padded is None else Fold(padding_of(self._padding(padded)), padded)
+        fold = Fold() if padded is None else self._folding(padded)
         ends = [*(np.flatnonzero(np.diff(sizes)) + 1).tolist(), len(sizes)]
         at = 0
         for end in ends:
             size = int(sizes[at])
             while at < end:
-                count = 1 if padded is not None else max(1, self.store.together(handles[: size * (end - at)]) // size)
+                alone = fold.padding is not None
+                count = 1 if alone else max(1, self.store.together(handles[: size * (end - at)]) // size)
                 made.append(fold(self.store, handles[: size * count], size)[0])
                 handles, at = handles[size * count :], at + count
         return np.concatenate(made)

@@ -230,12 +230,17 @@ class Store:
 
     def nbytes_of(self, handles: Handles) -> int:
         """Bytes of content of these elements, the same whatever blocks they came in."""
-        total = 0
-        for number, rows, _ in _by_block(handles):
+        return int(self.sizes(handles).sum())
+
+    def sizes(self, handles: Handles) -> Handles:
+        """The same of each."""
+        out = np.zeros(len(handles), np.int64)
+        for number, rows, places in _by_block(handles):
             entry = self._entries[number]
             now = entry.now(rows)
-            total += sum(int(column.sizes(now).sum()) for column in entry.block.columns)
-        return total
+            for column in entry.block.columns:
+                out[places] += column.sizes(now)
+        return out
 
     def _compact(self, entry: _Entry) -> None:
         if entry.block.nbytes < _COMPACT_FROM or entry.count * 2 > entry.block.rows:

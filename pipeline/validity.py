@@ -16,6 +16,7 @@ from .arguments import MOST
 from .csv_given import MOST_COLUMNS, is_csv_dtype, is_delimiter
 from .nodes import (
     Batch,
+    Bucket,
     Configured,
     Counter,
     Csv,
@@ -168,10 +169,23 @@ def _(node: Batch) -> str | None:
 
 @fault.register
 def _(node: PaddedBatch) -> str | None:
+    return _outside(1, size=node.size) or _unpadded(node)
+
+
+def _unpadded(node: PaddedBatch | Bucket) -> str | None:
+    """What is wrong with what elements are padded to, or with."""
     if not all(each is None or isinstance(each, bytes | np.generic) for each in node.values or ()):
         return "a padding value that is none"
     lengths = [each for shape in node.shapes or () for each in shape]
-    return _outside(1, size=node.size) or next(filter(None, (_outside(0, length=each) for each in lengths)), None)
+    return next(filter(None, (_outside(0, length=each) for each in lengths)), None)
+
+
+@fault.register
+def _(node: Bucket) -> str | None:
+    if len(node.sizes) != len(node.boundaries) + 1 or list(node.boundaries) != sorted(set(node.boundaries)):
+        return f"{len(node.boundaries)} boundaries for {len(node.sizes)} sizes"
+    wrong = [_outside(1, size=each) for each in node.sizes] + [_outside(-MOST, boundary=e) for e in node.boundaries]
+    return next(filter(None, wrong), None) or _unpadded(node) or _untagged(node.source, NUMBER)
 
 
 @fault.register

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import count_of
+from ..bucketing import sizes_given
+from ..functions import UserFunction
 from ..nodes import (
     Batch,
+    Bucket,
     PaddedBatch,
+    Tagged,
 )
 from ..padding import padding_arguments
+from ..probe import known_shapes
+from ..tags import NUMBER
 from .chapter import Chapter
 
 if TYPE_CHECKING:
@@ -57,4 +64,63 @@ class Groups(Chapter):
         size = count_of("batch_size", batch_size, least=1)
         return self._made(
             PaddedBatch(self.node, size, bool(drop_remainder), *padding_arguments(padded_shapes, padding_values))
+        )
+
+    def bucket_by_sequence_length(
+        self,
+        element_length_func: Callable[..., Any] | str,
+        bucket_boundaries: Sequence[int],
+        bucket_batch_sizes: Sequence[int],
+        padded_shapes: Any = None,
+        padding_values: Any = None,
+        pad_to_bucket_boundary: bool = False,
+        no_padding: bool = False,
+        drop_remainder: bool = False,
+        name: str | None = None,
+    ) -> Dataset:
+        """Padded batches of elements of about one length, which `element_length_func` gives.
+
+        Bucket k holds lengths from boundary k - 1 to below boundary k; the last one holds all that are longer. A batch
+        comes out when its bucket is full, and at the end what is left, the bucket of the shortest first, unless
+        `drop_remainder`.
+
+        Args:
+            bucket_batch_sizes: how many make a batch, one entry a bucket: one more than there are boundaries.
+            padded_shapes, padding_values: as for `padded_batch`.
+            pad_to_bucket_boundary: what `padded_shapes` leaves to the longest of a batch gets the greatest length of
+                its bucket, its boundary - 1. Without `padded_shapes` these are the dimensions that the spec leaves
+                open, or, behind a function whose results have no spec, the first one of each component.
+            no_padding: stack them as they are; they must be of one shape then.
+
+        Raises:
+            InvalidArgumentError: boundaries that do not grow, or another number of sizes. When iterated: with
+                `pad_to_bucket_boundary`, an element as long as the last boundary or longer.
+
+        >>> lengths = Dataset.from_tensor_slices([1, 5, 2, 7, 3]).map(lambda n: np.full(n, n))
+        >>> for batch in lengths.bucket_by_sequence_length(len, [4], [2, 2]):
+        ...     print(batch.tolist())
+        [[1, 0], [2, 2]]
+        [[5, 5, 5, 5, 5, 0, 0], [7, 7, 7, 7, 7, 7, 7]]
+        [[3, 3, 3]]
+        """
+        lengths = UserFunction.of(element_length_func, "bucket_by_sequence_length")
+        boundaries, sizes = sizes_given(bucket_boundaries, bucket_batch_sizes)
+        shapes, values, shapes_nest, values_nest = padding_arguments(padded_shapes, padding_values)
+        to_boundary = bool(pad_to_bucket_boundary) and not no_padding
+        if to_boundary and shapes is None:
+            shapes, shapes_nest = known_shapes(self.node) or (None, None)
+        tagged = Tagged(self.node, lengths, NUMBER)
+        return self._made(
+            Bucket(
+                tagged,
+                boundaries,
+                sizes,
+                shapes,
+                values,
+                shapes_nest,
+                values_nest,
+                to_boundary,
+                bool(no_padding),
+                bool(drop_remainder),
+            )
         )

@@ -60,10 +60,11 @@ def resumes_everywhere(
             here.load_state_dict(token)
             assert_same(before + rest(here), expected)
             served.load_state_dict(token)
-            outcomes(served, 1)
-            again = dataset().iterate(0)
-            again.load_state_dict(json.loads(json.dumps(served.state_dict())))
-            assert_same(rest(again), expected[at + 1 :])
-            assert_same([expected[at], *rest(served)] if at < len(expected) else rest(served), expected[at:])
+            one = [plain(each) for each in outcomes(served, 1)]
+            if at % 4 == 1:
+                again = dataset().iterate(0)
+                again.load_state_dict(json.loads(json.dumps(served.state_dict())))
+                assert_same(rest(again), expected[at + 1 :])
+            assert_same(one + rest(served), expected[at:])
     assert checkpoints
     return expected

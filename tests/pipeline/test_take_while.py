@@ -87,7 +87,7 @@ def test_what_is_no_boolean_is_refused(answer: Any) -> None:
 
 def test_it_goes_on_from_every_element(service: hr.Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def make() -> Dataset:
-        return Dataset.range(60).map(fails_at_four_of_ten).shuffle(5).take_while(lambda x: x < 18).shuffle(4)
+        return Dataset.range(40).map(fails_at_four_of_ten).shuffle(5).take_while(lambda x: x < 14).shuffle(4)
 
     found = resumes_everywhere(make, service, monkeypatch)
     assert len(found) > 8

@@ -91,6 +91,9 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "counter": lambda: Dataset.counter(5).shuffle(4).take(30),
     "random": lambda: Dataset.random(3, True).take(7).repeat(3).shuffle(5).batch(2),
     "take_while": lambda: Dataset.range(60).shuffle(9).take_while(lambda x: x < 50).shuffle(4),
+    "buckets": lambda: (
+        Dataset.range(40).map(fails_at_sevens).bucket_by_sequence_length(lambda x: x % 5, [2, 3], [2, 3, 4]).shuffle(3)
+    ),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),
 }
 

@@ -1,0 +1,258 @@
+"""Groups: elements collected by a key that their tags say, until there are enough of one for a window."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import HeadraceError, MalformedMessage, ResourceExhaustedError, from_data, to_data
+from ..store import Handles, Store, Tags
+from ..tracks import pack_small, unpack_small
+from .protocol import NOTHING, Failed, Find, Keep, Pulled, Pump, Signal, State, Unary
+
+__all__ = ["GroupOperator", "Grouping"]
+
+#: Windows that are ready are made together, up to about this many bytes at once.
+TOGETHER = 1 << 20
+_Numbers: TypeAlias = npt.NDArray[np.int64]
+
+
+class Grouping(ABC):
+    """What is a group, when there is enough of it, and what is made of it."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Of the operator."""
+
+    @property
+    @abstractmethod
+    def portion(self) -> int:
+        """About how many elements make a window."""
+
+    @property
+    def drop_remainder(self) -> bool:
+        """Whether nothing is made of what is left at the end."""
+        return False
+
+    @abstractmethod
+    def sort(self, tags: Tags) -> tuple[_Numbers, _Numbers]:
+        """The key of each element, and how many make a window that it begins; 0 where it can be in none."""
+
+    @abstractmethod
+    def fits(self, key: int, size: int) -> bool:
+        """Whether a window can have this key, and so many elements."""
+
+    @abstractmethod
+    def make(self, store: Store, key: int, handles: Handles) -> Handles:
+        """One element of those in a window, which are released.
+
+        Raises:
+            HeadraceError: they do not fit one another; none is released then.
+        """
+
+    def refusal(self, tag: int) -> HeadraceError:
+        """Why an element with this tag can be in no window."""
+        raise NotImplementedError(f"{self.name} takes all elements")
+
+
+@dataclass(slots=True)
+class _Window:
+    """One that is not full."""
+
+    size: int
+    handles: Pump = field(default_factory=Pump)
+    numbers: Pump = field(default_factory=Pump)  #: The how-manieth each was to come.
+    nbytes: int = 0
+
+
+#: What comes out next: the elements of a window under its key, or what failed.
+_Ready: TypeAlias = "tuple[int, Handles] | Failed"
+
+
+@dataclass(slots=True)
+class GroupOperator(Unary):
+    """A window comes out when it is full; at the end those that are left do, in the order of their keys.
+
+    An element that fails is in no window.
+    """
+
+    grouping: Grouping
+    budget: int  #: Bytes that windows which are not full may take.
+    windows: dict[int, _Window] = field(default_factory=dict)
+    ready: deque[_Ready] = field(default_factory=deque)
+    came: int = 0
+    nbytes: int = 0  #: In windows that are not full.
+    ended: bool = False
+
+    @property
+    def held(self) -> Handles:
+        return np.concatenate([self._waiting()[0], self._full()])
+
+    def _waiting(self) -> tuple[Handles, _Numbers]:
+        """What is in windows that are not full, as it came, and the places of these windows among all."""
+        parts = [each.handles.peek() for each in self.windows.values()]
+        numbers = np.concatenate([NOTHING, *(each.numbers.peek() for each in self.windows.values())])
+        places = np.repeat(np.arange(len(parts)), list(map(len, parts)))
+        order = np.argsort(numbers)
+        return np.concatenate([NOTHING, *parts])[order], places[order]
+
+    def _full(self) -> Handles:
+        return np.concatenate([NOTHING, *(each[1] for each in self.ready if not isinstance(each, Failed))])
+
+    def pull(self, limit: int) -> Pulled:
+        while not self.ready:
+            if self.ended:
+                return Signal.END
+            got = self.source.pull(limit * self.grouping.portion)
+            if got is Signal.END:
+                self._end()
+            elif isinstance(got, np.ndarray):
+                self._take(got)
+            else:
+                return got
+        return self._make(limit)
+
+    def _end(self) -> None:
+        self.ended = True
+        for key in sorted(self.windows):
+            handles = self.windows.pop(key).handles.peek()
+            if self.grouping.drop_remainder:
+                self.store.release(handles)
+            else:
+                self.ready.append((key, handles))
+
+    def _take(self, got: Handles) -> None:
+        """Put elements into their windows. Where these take too much, that is all."""
+        tags, nbytes = self.store.tags(got), self.store.sizes(got)
+        keys, sizes = self.grouping.sort(tags)
+        # What comes out: behind which of these elements, and how many bytes go with it.
+        done: list[tuple[int, int, _Ready]] = []
+        for row in np.flatnonzero(sizes == 0).tolist():
+            error = self.grouping.refusal(int(tags[row, 0]))
+            done.append((row, int(nbytes[row]), Failed(error, operator=self.grouping.name)))
+        self.store.release(got[sizes == 0])
+        for rows in _alike(keys, np.flatnonzero(sizes)):
+            done += self._fill(int(keys[rows[0]]), got, rows, int(sizes[rows[0]]), nbytes)
+        self.came += len(got)
+        done.sort(key=lambda each: each[0])
+        held = self.nbytes + np.cumsum(nbytes)
+        for at, gone, _ in done:
+            held[at:] -= gone
+        self.nbytes = int(held[-1])
+        over = np.flatnonzero(held > self.budget)
+        stop = int(over[0]) if len(over) else len(got)
+        self.ready.extend(each for at, _, each in done if at < stop)
+        if stop < len(got):
+            self._give_up(int(held[stop]), [each for at, _, each in done if at >= stop])
+
+    def _fill(
+        self, key: int, got: Handles, rows: _Numbers, size: int, nbytes: _Numbers
+    ) -> Iterator[tuple[int, int, _Ready]]:
+        """Put the elements in these rows, all of one key, into windows; those that became full."""
+        while len(rows):
+            window = self.windows.setdefault(key, _Window(size))
+            mine, rows = rows[: window.size - window.handles.count], rows[window.size - window.handles.count :]
+            window.handles.add(got[mine])
+            window.numbers.add(self.came + mine)
+            window.nbytes += int(nbytes[mine].sum())
+            if window.handles.count == window.size:
+                del self.windows[key]
+                yield int(mine[-1]), window.nbytes, (key, window.handles.peek())
+
+    def _give_up(self, nbytes: int, behind: list[_Ready]) -> None:
+        """All that is collected goes, and the input with it."""
+        self.store.release(self._waiting()[0])
+        for each in behind:
+            if not isinstance(each, Failed):
+                self.store.release(each[1])
+        error = ResourceExhaustedError(
+            f"{self.grouping.name} would hold {nbytes:,} bytes in windows that are not full, over the budget of "
+            f"{self.budget:,}: use smaller windows or fewer keys, group before elements grow, or raise "
+            "Options(buffer_bytes=...)"
+        )
+        self.windows.clear()
+        self.ready.append(Failed(error, operator=self.grouping.name))
+        self.ended = True
+        self.finish()
+
+    def _make(self, limit: int) -> Pulled:
+        """Elements of the first windows that are ready, or a failure in its place."""
+        made: list[Handles] = []
+        nbytes = 0
+        while self.ready and len(made) < limit and nbytes < TOGETHER:
+            first = self.ready.popleft()
+            found = first if isinstance(first, Failed) else self._made(*first)
+            if isinstance(found, Failed):
+                if not made:
+                    return found
+                self.ready.appendleft(found)
+                break
+            made.append(found)
+            nbytes += self.store.nbytes_of(found)
+        return np.concatenate(made)
+
+    def _made(self, key: int, handles: Handles) -> Handles | Failed:
+        try:
+            return self.grouping.make(self.store, key, handles)
+        except HeadraceError as error:
+            self.store.release(handles)
+            return Failed(error, operator=self.grouping.name)
+
+    def own_state(self, keep: Keep) -> State:
+        waiting, places = self._waiting()
+        return {
+            "held": keep(waiting),
+            "places": pack_small(places),
+            "windows": [[key, each.size] for key, each in self.windows.items()],
+            "ready": [_told(each) for each in self.ready],
+            "full": keep(self._full()),
+            "ended": self.ended,
+        }
+
+    def set_own_state(self, state: State, find: Find) -> None:
+        waiting, full = find(state["held"]), find(state["full"])
+        self.ended, self.came = bool(state["ended"]), len(waiting)
+        self.nbytes = self.store.nbytes_of(waiting)
+        self._set_windows(waiting, unpack_small(state["places"], len(waiting)), state["windows"])
+        for each in state["ready"]:
+            if isinstance(each, dict):
+                self.ready.append(Failed(from_data(each["error"])))
+                continue
+            key, count = each
+            if not self.grouping.fits(key, count) or not 0 < count <= len(full):
+                raise MalformedMessage(f"a window of {count} elements that cannot be full")
+            self.ready.append((key, full[:count]))
+            full = full[count:]
+        if len(full) or (self.ended and self.windows):
+            raise MalformedMessage("elements of no window, or of windows behind the end")
+
+    def _set_windows(self, handles: Handles, places: _Numbers, told: Any) -> None:
+        sizes = self.store.sizes(handles)
+        for place, (key, size) in enumerate(told):
+            mine = np.flatnonzero(places == place)
+            if key in self.windows or not self.grouping.fits(key, size) or not 0 < len(mine) < size:
+                raise MalformedMessage(f"a window of {len(mine)} elements of {size!r:.20}, key {key!r:.20}")
+            window = self.windows[key] = _Window(size, nbytes=int(sizes[mine].sum()))
+            window.handles.add(handles[mine])
+            window.numbers.add(mine)
+        if sum(each.handles.count for each in self.windows.values()) != len(handles):
+            raise MalformedMessage("elements of no window")
+
+
+def _alike(keys: _Numbers, rows: _Numbers) -> Iterator[_Numbers]:
+    """These rows, in order, key by key."""
+    order = rows[np.argsort(keys[rows], kind="stable")]
+    for each in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        if len(each):
+            yield each
+
+
+def _told(each: _Ready) -> Any:
+    return {"error": to_data(each.error)} if isinstance(each, Failed) else [each[0], len(each[1])]

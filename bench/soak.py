@@ -1,6 +1,7 @@
 """A soak: processes are killed at random for as long as is asked for; epochs are checked, and what grows is measured.
 
     python bench/soak.py --minutes 30
+    python bench/soak.py --minutes 30 --spare server
 
 A server with workers of its own, an agent with more over TCP under keys, and trainers, each epoch after epoch.
 Kills come at random intervals. At the end: do memory and descriptors grow, and is anything left?
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,12 +150,13 @@ class Cluster:
         return {f"{each.role} {each.process.pid}": each.end() for each in reversed(self.kept)}
 
 
-def soak(cluster: Cluster, minutes: float, dice: random.Random) -> tuple[Census, Counter[str]]:
-    """Kill, and look, until the time is over."""
+def soak(cluster: Cluster, minutes: float, dice: random.Random, spared: Sequence[str]) -> tuple[Census, Counter[str]]:
+    """Kill, but nobody of the roles that are spared, and look, until the time is over."""
     census, killed = Census(), Counter[str]()
     now = time.monotonic()
     over, looked = now + 60 * minutes, now
-    due = {role: now + 20 + dice.expovariate(1 / every) for role, every in EVERY_S.items()}
+    roles = {role: every for role, every in EVERY_S.items() if role not in spared}
+    due = {role: now + 20 + dice.expovariate(1 / every) for role, every in roles.items()}
     while (now := time.monotonic()) < over:
         for kept in cluster.kept:
             kept.keep()
@@ -203,6 +205,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--trainers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1, help="of who is killed when")
+    parser.add_argument(
+        "--spare", action="append", default=[], choices=list(EVERY_S), help="never killed, so that its slope tells"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args()
     shared, place = set(os.listdir("/dev/shm")), Path(tempfile.mkdtemp(prefix="hr-soak-"))
@@ -224,7 +229,7 @@ def run(arguments: argparse.Namespace, place: Path, shared: set[str]) -> dict[st
     try:
         dataset = pipeline(str(cluster.shards))
         expected = {epoch: list(digest_of(dataset.iterate(epoch))) for epoch in range(EPOCHS)}
-        census, killed = soak(cluster, arguments.minutes, random.Random(arguments.seed))
+        census, killed = soak(cluster, arguments.minutes, random.Random(arguments.seed), arguments.spare)
     finally:
         statuses = cluster.end()
     wrong = [each for each in cluster.epochs if [each["batches"], each["digest"]] != expected[each["epoch"]]]
@@ -236,6 +241,7 @@ def run(arguments: argparse.Namespace, place: Path, shared: set[str]) -> dict[st
     return {
         "minutes": arguments.minutes,
         "seed": arguments.seed,
+        "spared": arguments.spare,
         "killed": killed,
         "epochs": len(cluster.epochs),
         "wrong": wrong,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .errors import InvalidArgumentError
 from .features import FixedLenSequenceFeature, SparseFeature, VarLenFeature
+from .kernels.places import places_in_rows
 from .partitions import divided
 from .parts import Rows, Whose, converted
 from .ragged import RaggedTensor
@@ -112,10 +113,8 @@ def alone(column: Any) -> Any:
 
 def spread(splits: Words) -> Words:
     """Row and place in the row of every value, [values, 2]."""
-    counts, total = np.diff(splits), int(splits[-1])
-    indices = np.empty((total, 2), np.int64)
-    indices[:, 0] = np.repeat(np.arange(len(counts)), counts)
-    indices[:, 1] = np.arange(total) - np.repeat(splits[:-1], counts)
+    indices = np.empty((int(splits[-1]), 2), np.int64)
+    places_in_rows(splits, indices)
     return indices
 
 
@@ -161,7 +160,15 @@ def _sparse(name: str, spec: SparseFeature, found: Found) -> SparseTensor:
                 f"size is {size}: places begin with 0"
             )
         indices[:, dimension] = places
-    if not spec.already_sorted:
+    if not spec.already_sorted and not _in_order(indices):
         order = np.lexsort(indices.T[::-1])
         indices, values = indices[order], values[order]
     return SparseTensor(indices, values, np.array([rows, *spec.size], np.int64))
+
+
+def _in_order(indices: Words) -> bool:
+    """Whether rows of numbers do not fall, the first number counting most."""
+    ordered = np.ones(max(len(indices) - 1, 0), np.bool_)
+    for steps in np.diff(indices, axis=0).T[::-1]:
+        ordered = (steps > 0) | ((steps == 0) & ordered)
+    return bool(ordered.all())

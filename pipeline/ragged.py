@@ -120,12 +120,11 @@ class RaggedTensor(NamedTuple):
         empty = b"" if values.dtype == object else 0
         whole = np.full(shape, empty if default is None else default, values.dtype)
         lengths = self.row_lengths()
-        rows = np.repeat(np.arange(self.nrows()), lengths)
-        places = np.arange(len(rows)) - np.repeat(self.row_splits[:-1], lengths)
-        if shape[0] < self.nrows() or shape[1] < lengths.max(initial=0):
-            kept = (rows < shape[0]) & (places < shape[1])
-            rows, places, values = rows[kept], places[kept], values[kept]
-        whole[rows, places] = values
+        kept = lengths[: shape[0]]
+        if (kept > shape[1]).any() or shape[0] < len(lengths):
+            places = np.arange(len(values)) - np.repeat(self.row_splits[:-1], lengths)
+            values = values[(places < shape[1]) & (np.repeat(np.arange(len(lengths)), lengths) < shape[0])]
+        whole[: len(kept)][np.arange(shape[1]) < kept[:, None]] = values
         return whole
 
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .composing import Found, alone, composed, keys_of, padded, spread, value_key
+from .composing import Found, alone, composed, keys_of, padded, value_key
 from .errors import InvalidArgumentError
 from .features import FixedLenSequenceFeature, VarLenFeature
 from .kernels import example, feature_lists
+from .kernels.places import places_in_steps
 from .parser import Parser, Spec, variable_parts
 from .parts import Names, Rows, Variable, Whose, malformed, program_of, words_of
 from .ragged import RaggedTensor, splits_of_lengths
@@ -117,14 +118,16 @@ class SequenceParser:
         found = Found(rows, self._lent, _StepNames(who, outer))
         if isinstance(spec, FixedLenSequenceFeature):
             return padded(Rows(found.equal(name, spec), outer), spec.default)
-        column = composed(name, spec, found)
-        if isinstance(column, RaggedTensor):
-            return RaggedTensor(column, outer.astype(column.row_splits.dtype))
-        return _deeper(column, outer)
+        if isinstance(spec, VarLenFeature):
+            return _sparse(found.values(name, spec.dtype), outer)
+        column: RaggedTensor = composed(name, spec, found)
+        return RaggedTensor(column, outer.astype(column.row_splits.dtype))
 
 
-def _deeper(column: SparseTensor, outer: Words) -> SparseTensor:
-    """[steps, values] of all Examples as [Examples, steps, values]."""
-    indices = np.column_stack([spread(outer)[column.indices[:, 0]], column.indices[:, 1]])
-    longest = np.diff(outer).max(initial=0)
-    return SparseTensor(indices, column.values, np.array([len(outer) - 1, longest, column.dense_shape[1]], np.int64))
+def _sparse(steps: Rows, outer: Words) -> SparseTensor:
+    """[Examples, steps, values]."""
+    values, inner = steps
+    indices = np.empty((len(values), 3), np.int64)
+    places_in_steps(outer, inner, indices)
+    sizes = len(outer) - 1, np.diff(outer).max(initial=0), np.diff(inner).max(initial=0)
+    return SparseTensor(indices, values, np.array(sizes, np.int64))

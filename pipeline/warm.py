@@ -12,7 +12,7 @@ from PIL import Image
 
 from .augment import random_flip_left_right
 from .dataset import Dataset
-from .features import FixedLenFeature, FixedLenSequenceFeature, VarLenFeature
+from .features import FixedLenFeature, VarLenFeature
 from .files import CsvDataset, TextLineDataset, TFRecordDataset
 from .kernels.compile import marker
 from .making import make_example, make_sequence_example
@@ -80,7 +80,7 @@ def _examples(_: Path) -> None:
     }
     parse_single_example(example, features)
     parse_example([example, example], features)
-    lists = {"x": FixedLenSequenceFeature((), "int64")}
+    lists = {"x": VarLenFeature("int64")}
     parse_single_sequence_example(make_sequence_example({}, {"x": [1, 2]}), None, lists)
 
 

@@ -138,7 +138,7 @@ def _varying_examples() -> Sequence[bytes]:
     }
     whole |= {"lengths": [0, 2], "rows": [0, 0, 1], "splits": [0, 2], "starts": [0, 3], "limits": [2, 2]}
     few = {"steps": [1, 2, 3, 4], "ids": [1, 2, 3]}
-    far = {"words": [b"a"], "rows": [1 << 14], "splits": [0, (1 << 14) + 1]}
+    far = {"words": [b"a"], "rows": [1 << 14], "splits": [0, (1 << 14) + 1], "lengths": [0, 0], "starts": [0, 1]}
     return [make_example(whole | {"steps": [7, 8]}), make_example(few), make_example(far), *_examples()]
 
 

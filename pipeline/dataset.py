@@ -12,6 +12,7 @@ from .arguments import count_of, on_error_given, seed_given
 from .cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, cardinality
 from .deferred import Deferred, bound, deferring, has_placeholder, placeholders_of, values_of
 from .errors import HeadraceError, InvalidArgumentError
+from .explain import Explanation, explain
 from .fingerprint import fingerprint
 from .initializable import InitializableIterator
 from .iterator import Running, TellingIterator, ToldIterator
@@ -131,6 +132,26 @@ class Dataset(Sources, Elements, Order, Groups):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {sources.describe(self.node)}>"
+
+    def explain(self, look: bool = True) -> Explanation:
+        """What runs where, how elements travel, and what costs more than it must; `print` shows it.
+
+        With `look`, a few elements are computed in this process where only they tell what functions give, and how
+        large the window of a shuffle is.
+
+        >>> print(Dataset.range(5).map(lambda x: x * 2).batch(2).explain())
+        as written: range(0, 5, step=1) > map(<lambda>) > batch(2)
+        <BLANKLINE>
+        operator                     elements  runs on             what it gives
+        batch(2)                            3  broker              int64 [?]
+        └ map(<lambda>)                     5  workers, segment 1  int64
+          └ range(0, 5, step=1)             5  workers, segment 1  int64
+        <BLANKLINE>
+        as it runs:
+          1. workers, segment 1: range(0, 5, step=1) > map(<lambda>) (rows, cut into splits)
+          2. broker: batch(2)
+        """
+        return explain(self.node, self.resolved, self.seed, look)
 
     # Running it, in this process.
 

@@ -21,10 +21,11 @@ from .code import code_digest, content
 from .errors import InvalidArgumentError
 from .functions import UserFunction
 from .nodes import Configured, Node, Prefetch
+from .sources import EVERYTHING
 from .spec import dtype_name
 from .structure import Structure
 
-__all__ = ["compare", "fingerprint"]
+__all__ = ["compare", "fingerprint", "words"]
 
 #: So many operators are told one by one, the others together.
 TOLD = 48
@@ -43,6 +44,7 @@ _NAMES = {
     "Csv": "CsvDataset",
     "FixedRecords": "FixedLengthRecordDataset",
     "Lines": "TextLineDataset",
+    "Noted": "with_options",
     "Records": "TFRecordDataset",
     "Rows": "from_tensor_slices",
 }
@@ -124,7 +126,7 @@ def _entry(node: Node) -> list[Any]:
     function = getattr(node, "function", None)
     code = code_digest(function.call) if isinstance(function, UserFunction) else ""
     told = [type(node).__name__, [[name, _plain(value)] for name, value in _arguments(node).items()]]
-    return [_words(node)[:_WORDS], len(node.inputs), _digest(told), code]
+    return [words(node)[:_WORDS], len(node.inputs), _digest(told), code]
 
 
 def _arguments(node: Node) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def _nesting(structure: Structure) -> list[Any]:
     return [structure.kind, list(structure.keys), [_nesting(each) for each in structure.parts], own]
 
 
-def _words(node: Node) -> str:
+def words(node: Node) -> str:
     """An operator with its arguments, as the user might write it."""
     given = [shown for name, value in _arguments(node).items() if (shown := _shown(name, value))]
     function = getattr(node, "function", None)
@@ -185,10 +187,16 @@ def _words(node: Node) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
+    if name == "size" and value == EVERYTHING:
+        return "everything"
     if isinstance(value, int | str | float) and name in ("size", "count", "start", "stop"):
         return str(value)
     if isinstance(value, tuple) and value and isinstance(value[0], np.ndarray):
         return f"{len(value[0])} rows"
+    if name == "patterns":
+        return ", ".join(map(repr, value))
+    if name == "kind":
+        return ""
     if value is None or isinstance(value, bool | int | float | str):
         return f"{name}={value}"
     return ""

@@ -6,6 +6,7 @@ import typer
 
 from .demo import demo
 from .doctor import doctor
+from .explain import explain
 from .keys import keys
 from .run import run
 from .serve import serve
@@ -22,5 +23,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, worker, run, status, stop, doctor, keys, demo, version):
+for command in (serve, worker, run, explain, status, stop, doctor, keys, demo, version):
     app.command()(command)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from typing import TypeAlias
 
+import numpy as np
+
 from .bucketing import Buckets
 from .cardinality import cardinality, empty
 from .columns import Allocate
@@ -18,6 +20,7 @@ from .leaves import countable, one_for_one
 from .nodes import (
     Batch,
     Bucket,
+    Choose,
     Concatenate,
     Configured,
     Enumerate,
@@ -28,6 +31,7 @@ from .nodes import (
     PaddedBatch,
     Prefetch,
     Repeat,
+    Sample,
     Shard,
     Shuffle,
     Skip,
@@ -43,6 +47,7 @@ from .operators.group import GroupOperator
 from .operators.ignore import IgnoreErrorsOperator
 from .operators.interleave import InterleaveOperator
 from .operators.judge import Judge
+from .operators.mix import Choices, Draws, MixOperator, Picker, Weights
 from .operators.protocol import Operator, Signal
 from .operators.shuffle import ShuffleOperator
 from .operators.take_while import TakeWhileOperator
@@ -241,6 +246,25 @@ def _(node: Zip, to: Settings, at: Place = START) -> Operator:
 @build.register
 def _(node: Concatenate, to: Settings, at: Place = START) -> Operator:
     return ConcatenateOperator(lambda i: build(node.sources[i], to, at.into(node, i)), len(node.sources))
+
+
+@build.register
+def _(node: Choose, to: Settings, at: Place = START) -> Operator:
+    choices, *sources = (build(each, to, at.into(node, i)) for i, each in enumerate(node.inputs))
+    picker = Choices(choices, to.store, len(sources))
+    return MixOperator(picker, sources, to.store, node.stop_on_empty)
+
+
+@build.register
+def _(node: Sample, to: Settings, at: Place = START) -> Operator:
+    own = ["seed", node.seed] if node.seed is not None else ["path", to.seed, *at.path(node)]
+    key = derive("sample", own, [to.epoch, list(at.passes)] if node.rerandomize else None)
+    sources = [build(each, to, at.into(node, i)) for i, each in enumerate(node.inputs)]
+    if isinstance(node.weights, Node):
+        picker: Picker = Weights(sources.pop(), to.store, len(node.sources), key=key)
+    else:
+        picker = Draws(np.array(node.weights, np.float64), key)
+    return MixOperator(picker, sources, to.store, node.stop_on_empty)
 
 
 @build.register

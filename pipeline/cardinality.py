@@ -7,6 +7,7 @@ from functools import singledispatch
 from .nodes import (
     Batch,
     Bucket,
+    Choose,
     Concatenate,
     Configured,
     Counter,
@@ -27,6 +28,7 @@ from .nodes import (
     Repeat,
     Resample,
     Rows,
+    Sample,
     Shard,
     Shuffle,
     Skip,
@@ -69,6 +71,19 @@ def _(node: FileLeaf | ListFiles | Generator) -> int:
 @cardinality.register
 def _(node: Counter | Random) -> int:
     return INFINITE_CARDINALITY
+
+
+@cardinality.register
+def _(node: Choose) -> int:
+    known = {cardinality(each) for each in node.inputs}
+    return INFINITE_CARDINALITY if known == {INFINITE_CARDINALITY} else UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: Sample) -> int:
+    endless = [cardinality(each) == INFINITE_CARDINALITY for each in node.sources]
+    ends = not (all(endless) if node.stop_on_empty else any(endless))
+    return UNKNOWN_CARDINALITY if ends else INFINITE_CARDINALITY
 
 
 @cardinality.register
@@ -162,8 +177,12 @@ def empty(node: Node) -> bool:
     """
     if cardinality(node) == 0:
         return True
-    found = [empty(each) for each in node.inputs]
-    return all(found) if isinstance(node, Concatenate) else any(found)
+    match node:
+        case Concatenate(sources=sources) | Sample(sources=sources):
+            return all(map(empty, sources))
+        case Choose(choices=choices, sources=sources):
+            return empty(choices) or all(map(empty, sources))
+    return any(map(empty, node.inputs))
 
 
 def _rows_each(node: Node) -> int | None:

@@ -41,8 +41,7 @@ def fractions(key: int, places: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     >>> bool((fractions(7, np.arange(1000)) < 1).all()), round(float(fractions(7, np.arange(10_000)).mean()), 1)
     (True, 0.5)
     """
-    found: npt.NDArray[np.float64] = (rolled(key, places) >> np.uint64(11)) * 2.0**-53
-    return found
+    return (rolled(key, places) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def read_random(leaf: Random, path: Path, work: Work, seed: int, epoch: int) -> Iterator[Chunk]:

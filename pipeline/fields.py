@@ -58,6 +58,10 @@ def _stops(value: Any) -> bool:
     return isinstance(value, list) and all(_flag(each) or _error(each) for each in value)
 
 
+def _flags(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_flag, value))
+
+
 def _slots(value: Any) -> bool:
     pairs = isinstance(value, list) and all(isinstance(each, list) and len(each) == 2 for each in value)
     return pairs and all(_count(turn) and _state(state) for turn, state in value)
@@ -98,6 +102,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "names": _state,
     "feed": _state,
     "stream": _state,
+    "picker": _state,
     "job": _maybe_state,
     "sources": _states,
     "lanes": _states,
@@ -132,6 +137,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "number": _number,
     "passes": _number,
     # Yes or no.
+    "alive": _flags,
     "checked": _flag,
     "ended": _flag,
     "exhausted": _flag,

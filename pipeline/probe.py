@@ -14,6 +14,7 @@ from .local import LocalIterator
 from .nodes import (
     Batch,
     Bucket,
+    Choose,
     Concatenate,
     Configured,
     Counter,
@@ -34,6 +35,7 @@ from .nodes import (
     Range,
     Repeat,
     Rows,
+    Sample,
     Shard,
     Shuffle,
     Skip,
@@ -47,7 +49,7 @@ from .spec import Shape, TensorSpec, spec_of, unify
 from .structure import Structure, flat_tuple, flatten
 from .verdicts import policy_of
 
-__all__ = ["check_alike", "element_spec", "is_known", "known_shapes"]
+__all__ = ["check_alike", "element_spec", "is_known", "known_shapes", "known_specs"]
 
 #: How many elements are looked at where a function decides what they are.
 SAMPLE = 3
@@ -91,6 +93,11 @@ def check_alike(one: Node, other: Node) -> None:
     """
     if is_known(one) and is_known(other):
         _unified([_specs(one, 0), _specs(other, 0)])
+
+
+def known_specs(node: Node) -> list[TensorSpec] | None:
+    """One a component, where they are known without looking at any element."""
+    return _specs(node, 0)[0] if is_known(node) else None
 
 
 def is_known(node: Node) -> bool:
@@ -176,7 +183,7 @@ def _(node: Zip, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 
 @_specs.register
-def _(node: Concatenate, seed: int) -> tuple[list[TensorSpec], Structure]:
+def _(node: Concatenate | Choose | Sample, seed: int) -> tuple[list[TensorSpec], Structure]:
     return _unified([_specs(each, seed) for each in node.sources])
 
 

@@ -128,9 +128,10 @@ def _counted(leaf: Counter, numbers: Array) -> Array:
     """The elements of these numbers. Integers are 64 bits that wrap around, of which a dtype may keep fewer."""
     if np.dtype(leaf.dtype).kind == "f":
         with np.errstate(over="ignore"):
-            return (leaf.start + leaf.step * numbers.astype(np.float64)).astype(leaf.dtype)
+            return np.asarray(leaf.start + leaf.step * numbers.astype(np.float64), leaf.dtype)
     start, step = (np.uint64(each % (1 << 64)) for each in (leaf.start, leaf.step))
-    return (start + step * numbers.astype(np.uint64)).astype(leaf.dtype)
+    found: Array = (start + step * numbers.astype(np.uint64)).astype(leaf.dtype)
+    return found
 
 
 def runs(work: Work, rows: int = CHUNK_BYTES // 8) -> Iterator[Array]:

@@ -33,6 +33,7 @@ from .nodes import (
     Records,
     Repeat,
     Rows,
+    Sample,
     Shard,
     Shuffle,
     Skip,
@@ -130,6 +131,19 @@ def _(node: Counter) -> str | None:
 @fault.register
 def _(node: Random) -> str | None:
     return _outside(-MOST, seed=node.seed)
+
+
+@fault.register
+def _(node: Sample) -> str | None:
+    if not isinstance(node.weights, Node):
+        good = isinstance(node.weights, tuple) and all(map(_is_weight, node.weights))
+        if not good or len(node.weights) != len(node.sources):
+            return f"no weight for each of {len(node.sources)} inputs"
+    return _outside(-MOST, seed=node.seed)
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, np.float64) and bool(0 < value < np.inf)
 
 
 @fault.register

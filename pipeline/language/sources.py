@@ -12,6 +12,7 @@ from .. import sources
 from ..arguments import seed_given
 from ..generating import generator as generator_node
 from ..indexable import Indexable, items
+from ..mixing import chosen, sampled
 from ..nodes import Random
 from ..structure import Element
 from .chapter import Chapter
@@ -145,6 +146,63 @@ class Sources(Chapter):
             InvalidArgumentError: nothing matches.
         """
         return cls._made(sources.list_files(file_pattern, shuffle is None or shuffle, seed_given(seed)))
+
+    @classmethod
+    def sample_from_datasets(
+        cls,
+        datasets: Sequence[Dataset],
+        weights: Any = None,
+        seed: int | None = None,
+        stop_on_empty_dataset: bool = False,
+        rerandomize_each_iteration: bool | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """Each element the next one of a dataset that is drawn at random, by `weights`.
+
+        Draws are the same in every epoch and every pass of a `repeat`, unless `rerandomize_each_iteration`; without a
+        seed they follow that of the whole pipeline. A drawn dataset that has ended is passed over and not drawn
+        again, or ends all with `stop_on_empty_dataset`. An element that fails takes its draw along.
+
+        Args:
+            weights: one number a dataset, those of weight 0 are left out; or a dataset of vectors, one for each draw;
+                equal where not given.
+
+        Raises:
+            InvalidArgumentError: no dataset, elements that are known to be unlike, or weights that do not fit.
+
+        >>> mixed = Dataset.sample_from_datasets([Dataset.range(3), Dataset.range(10, 13)], [0.5, 0.5], seed=1)
+        >>> sorted(int(each) for each in mixed)
+        [0, 1, 2, 10, 11, 12]
+        """
+        given = [cls._dataset("sample_from_datasets", each).node for each in datasets]
+        drawn = weights.node if isinstance(weights, Chapter) else weights
+        anew = bool(rerandomize_each_iteration)
+        return cls._made(sampled(given, drawn, seed_given(seed), bool(stop_on_empty_dataset), anew))
+
+    @classmethod
+    def choose_from_datasets(
+        cls,
+        datasets: Sequence[Dataset],
+        choice_dataset: Dataset,
+        stop_on_empty_dataset: bool = True,
+        name: str | None = None,
+    ) -> Dataset:
+        """Each element the next one of the dataset that the next element of `choice_dataset` numbers.
+
+        A chosen dataset that has ended ends all, or is passed over without `stop_on_empty_dataset`. An element that
+        fails takes its choice along.
+
+        Raises:
+            InvalidArgumentError: no dataset, elements that are known to be unlike, or choices that are no integers;
+                when iterated, in the place of its element, a choice that is none of the datasets.
+
+        >>> letters = [Dataset.from_tensors(each).repeat() for each in "abc"]
+        >>> list(Dataset.choose_from_datasets(letters, Dataset.range(3).repeat(2)))
+        [b'a', b'b', b'c', b'a', b'b', b'c']
+        """
+        given = [cls._dataset("choose_from_datasets", each).node for each in datasets]
+        choices = cls._dataset("choose_from_datasets", choice_dataset).node
+        return cls._made(chosen(choices, given, bool(stop_on_empty_dataset)))
 
     @classmethod
     def zip(cls, *args: Any, datasets: Any = None, name: str | None = None) -> Dataset:

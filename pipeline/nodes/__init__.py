@@ -10,11 +10,13 @@ from .leaves import Csv, FileLeaf, FixedRecords, Generator, Lines, ListFiles, Ra
 from .node import Node
 from .numbers import Counter, Random
 from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
+from .sampling import Choose, Sample
 from .tags import Bucket, Resample, Tagged, TakeWhile
 
 __all__ = [
     "Batch",
     "Bucket",
+    "Choose",
     "Concatenate",
     "Configured",
     "Counter",
@@ -40,6 +42,7 @@ __all__ = [
     "Repeat",
     "Resample",
     "Rows",
+    "Sample",
     "Shard",
     "Shuffle",
     "Skip",

@@ -94,6 +94,19 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "buckets": lambda: (
         Dataset.range(40).map(fails_at_sevens).bucket_by_sequence_length(lambda x: x % 5, [2, 3], [2, 3, 4]).shuffle(3)
     ),
+    "choose": lambda: Dataset.choose_from_datasets(
+        [Dataset.range(9).shuffle(4), Dataset.range(50, 90).map(fails_at_sevens).shuffle(5)],
+        Dataset.range(3).repeat(12).shuffle(3),
+        stop_on_empty_dataset=False,
+    ).batch(2),
+    "sample": lambda: Dataset.sample_from_datasets(
+        [Dataset.range(9).map(noisy), Dataset.range(50, 70).shuffle(5), Dataset.range(100, 103)], [0.3, 0.6, 0.1], 5
+    ),
+    "sample by vectors": lambda: Dataset.sample_from_datasets(
+        [Dataset.range(9).map(noisy), Dataset.range(50, 70).shuffle(5)],
+        Dataset.random(4).map(lambda x: np.array([x % 3, x % 2])),
+        rerandomize_each_iteration=True,
+    ).take(25),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),
 }
 

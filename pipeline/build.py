@@ -31,6 +31,7 @@ from .nodes import (
     PaddedBatch,
     Prefetch,
     Repeat,
+    Resample,
     Sample,
     Shard,
     Shuffle,
@@ -49,6 +50,7 @@ from .operators.interleave import InterleaveOperator
 from .operators.judge import Judge
 from .operators.mix import Choices, Draws, MixOperator, Picker, Weights
 from .operators.protocol import Operator, Signal
+from .operators.resample import ResampleOperator
 from .operators.shuffle import ShuffleOperator
 from .operators.take_while import TakeWhileOperator
 from .operators.zip import ZipOperator
@@ -194,6 +196,14 @@ def _(node: PaddedBatch, to: Settings, at: Place = START) -> Operator:
 @build.register
 def _(node: Bucket, to: Settings, at: Place = START) -> Operator:
     return GroupOperator(build(node.source, to, at), to.store, Buckets(node, at.path(node)), to.buffer_bytes)
+
+
+@build.register
+def _(node: Resample, to: Settings, at: Place = START) -> Operator:
+    own = ["seed", node.seed] if node.seed is not None else ["path", to.seed, *at.path(node)]
+    key = derive("resample", own, to.epoch, list(at.passes))
+    initial = None if node.initial is None else np.array(node.initial)
+    return ResampleOperator(build(node.source, to, at), to.store, np.array(node.target), initial, key)
 
 
 @build.register

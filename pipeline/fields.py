@@ -119,6 +119,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     # Counts, and the numbers of what is held.
     "at": _count,
     "branch": _counts,
+    "classes": _counts,
     "drawn": _count,
     "given": _count,
     "grain": _count,

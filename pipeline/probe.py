@@ -34,6 +34,7 @@ from .nodes import (
     Random,
     Range,
     Repeat,
+    Resample,
     Rows,
     Sample,
     Shard,
@@ -171,7 +172,7 @@ def _(node: IgnoreErrors, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 
 @_specs.register
-def _(node: Enumerate, seed: int) -> tuple[list[TensorSpec], Structure]:
+def _(node: Enumerate | Resample, seed: int) -> tuple[list[TensorSpec], Structure]:
     specs, structure = _specs(node.source, seed)
     return [TensorSpec((), np.int64), *specs], Structure("tuple", (), (Structure(), structure))
 

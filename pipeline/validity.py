@@ -32,6 +32,7 @@ from .nodes import (
     Range,
     Records,
     Repeat,
+    Resample,
     Rows,
     Sample,
     Shard,
@@ -42,6 +43,7 @@ from .nodes import (
     TakeWhile,
     Zip,
 )
+from .shares import are_shares
 from .sources import COMPRESSIONS, LARGEST
 from .spec import DType
 from .tags import KINDS, NUMBER, PREDICATE, SIZE
@@ -222,6 +224,17 @@ def _(node: TakeWhile) -> str | None:
 def _untagged(source: Node, kind: str) -> str | None:
     """What is wrong where elements need a tag of a kind."""
     return None if isinstance(source, Tagged) and source.kind == kind else f"elements that have no {kind}"
+
+
+@fault.register
+def _(node: Resample) -> str | None:
+    if not are_shares(node.target) or (node.initial is not None and not are_shares(node.initial)):
+        return "shares of classes that are none"
+    if node.initial is not None and len(node.initial) != len(node.target):
+        return f"{len(node.target)} classes of {len(node.initial)}"
+    if any(a == 0 < b for a, b in zip(node.initial or (), node.target, strict=False)):
+        return "a class that is to come and does not"
+    return _outside(-MOST, seed=node.seed) or _untagged(node.source, NUMBER)
 
 
 @fault.register

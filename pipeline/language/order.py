@@ -13,6 +13,7 @@ from ..nodes import (
     Enumerate,
     Prefetch,
     Repeat,
+    Resample,
     Shard,
     Shuffle,
     Skip,
@@ -21,8 +22,9 @@ from ..nodes import (
     TakeWhile,
 )
 from ..probe import check_alike
+from ..shares import shares_given
 from ..sources import AUTOTUNE
-from ..tags import PREDICATE
+from ..tags import NUMBER, PREDICATE
 from .chapter import Chapter
 
 if TYPE_CHECKING:
@@ -109,6 +111,33 @@ class Order(Chapter):
         """
         function = UserFunction.of(predicate, "take_while")
         return self._made(TakeWhile(Tagged(self.node, function, PREDICATE)))
+
+    def rejection_resample(
+        self,
+        class_func: Callable[..., Any] | str,
+        target_dist: Any,
+        initial_dist: Any = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """Pairs of a class and an element, of which so many are left out that classes come as `target_dist` says.
+
+        `class_func` gives the class of an element, a number from 0. Both distributions have one number a class, in
+        any unit. Without `initial_dist`, how often each class comes is estimated from the elements that came. None
+        comes twice. Which are left out depends on the seed, the epoch and their numbers alone.
+
+        Raises:
+            InvalidArgumentError: what is no distribution, or a class that never comes and is to. When iterated: an
+                element of a class that there is not.
+
+        >>> numbers = Dataset.range(9000).rejection_resample(lambda x: int(x % 3 == 0), [0.5, 0.5], seed=1)
+        >>> counts = np.bincount([int(each) for each, _ in numbers])
+        >>> bool(abs(counts[0] / counts[1] - 1) < 0.1), bool(counts[1] > 2900)
+        (True, True)
+        """
+        classes = UserFunction.of(class_func, "rejection_resample")
+        target, initial = shares_given(target_dist, initial_dist)
+        return self._made(Resample(Tagged(self.node, classes, NUMBER), target, initial, seed_given(seed)))
 
     def prefetch(self, buffer_size: int | None, name: str | None = None) -> Dataset:
         """The same elements; at the end of a pipeline, `buffer_size` of them wait ready at the trainer."""

@@ -94,6 +94,9 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "buckets": lambda: (
         Dataset.range(40).map(fails_at_sevens).bucket_by_sequence_length(lambda x: x % 5, [2, 3], [2, 3, 4]).shuffle(3)
     ),
+    "rejection_resample": lambda: (
+        Dataset.range(90).map(fails_at_sevens).rejection_resample(lambda x: x % 3 // 2, [1, 1]).shuffle(3)
+    ),
     "choose": lambda: Dataset.choose_from_datasets(
         [Dataset.range(9).shuffle(4), Dataset.range(50, 90).map(fails_at_sevens).shuffle(5)],
         Dataset.range(3).repeat(12).shuffle(3),

@@ -1,7 +1,7 @@
 """Resampling of bytes with few taps: sixteen rows at a time, in words of 16 bits.
 
 The rows of a tile are weighed first, 64 neighbouring bytes at once; turned, so that the sixteen lie side by side;
-weighed along their length, all sixteen at once; and turned back. Both passes read memory in order and fill registers.
+weighed along their length, all sixteen at once; and turned back. All passes read memory in order and fill registers.
 """
 
 from __future__ import annotations
@@ -32,24 +32,26 @@ def to_words(weights: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 
 @leaf
-def _weigh_rows(image: Any, size: Any, at: Any, rows: Any, y: Any, weights: Any, taps: Any, lines: Any) -> None:
-    for line in range(LINES):
-        weigh_bytes(image, rows[y + line] * size + at, size, weights, (y + line) * taps, taps, lines, line * RUN)
+def _weighed_row(image: Any, begin: Any, size: Any, weights: Any, first: Any, taps: Any, lines: Any, to: Any) -> None:
+    for start in range(0, size, RUN):
+        at = min(start, size - RUN)
+        weigh_bytes(image, begin + at, size, weights, first, taps, lines, to + at)
 
 
 @leaf
 def _turned_rows(image: Any, size: Any, rows: Any, y: Any, weights: Any, taps: Any, lines: Any, turned: Any) -> None:
     """The sums of rows y to y + 15, as [size, 16]."""
-    for start in range(0, size, RUN):
-        at = min(start, size - RUN)
+    for line in range(LINES):
+        begin, first, to = rows[y + line] * size, (y + line) * taps, line * size
         if taps == 4:  # so that the compiler knows the most common numbers
-            _weigh_rows(image, size, at, rows, y, weights, 4, lines)
+            _weighed_row(image, begin, size, weights, first, 4, lines, to)
         elif taps == 2:
-            _weigh_rows(image, size, at, rows, y, weights, 2, lines)
+            _weighed_row(image, begin, size, weights, first, 2, lines, to)
         else:
-            _weigh_rows(image, size, at, rows, y, weights, taps, lines)
-        for part in range(0, RUN, LINES):
-            transpose(lines, part, RUN, turned, (at + part) * LINES, LINES)
+            _weighed_row(image, begin, size, weights, first, taps, lines, to)
+    for start in range(0, size, LINES):
+        at = min(start, size - LINES)
+        transpose(lines, at, size, turned, at * LINES, LINES)
 
 
 @leaf
@@ -90,8 +92,8 @@ def resample_tiles(
 ) -> None:
     """As `resample_bytes`, with the weights of `to_words`, where `fits_tiles`; within a 30th of a level of the sums."""
     row_size, size, taps = image.shape[1], out.shape[1], column_weights.shape[1]
-    lines, tile = np.empty(LINES * RUN, np.uint16), np.empty(LINES * LINES, np.uint8)
-    turned = np.empty(row_size * LINES, np.uint16)
+    lines, turned = np.empty(LINES * row_size, np.uint16), np.empty(row_size * LINES, np.uint16)
+    tile = np.empty(LINES * LINES, np.uint8)
     places, firsts = np.empty(size, np.int64), np.empty(size, np.int64)
     for i in range(size):
         x = i // channels

@@ -23,8 +23,9 @@ from .pipeline.errors import (
 )
 from .pipeline.files import CsvDataset, FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from .pipeline.iterator import Iterator
+from .pipeline.options import AutotuneOptions, DistributeOptions, OptimizationOptions, ThreadingOptions
 from .pipeline.placeholder import placeholder
-from .pipeline.spec import TensorSpec
+from .pipeline.spec import DatasetSpec, TensorSpec
 
 __all__ = [
     "io",
@@ -35,6 +36,10 @@ __all__ = [
     "FixedLengthRecordDataset",
     "CsvDataset",
     "Options",
+    "AutotuneOptions",
+    "DistributeOptions",
+    "OptimizationOptions",
+    "ThreadingOptions",
     "serve",
     "connect",
     "Service",
@@ -42,6 +47,7 @@ __all__ = [
     "Iterator",
     "placeholder",
     "TensorSpec",
+    "DatasetSpec",
     "AUTOTUNE",
     "INFINITE_CARDINALITY",
     "UNKNOWN_CARDINALITY",

@@ -196,7 +196,8 @@ def compression_given(name: str | None) -> str:
 
 def _files(file: OneFile, names: Node, reads: int | None) -> Node:
     """Files one behind the other, or so many of them in turn, an element of each at a time."""
-    if reads is not None and (type(reads) is not int or (reads < 1 and reads != AUTOTUNE)):
+    reads = None if reads is None else count_of("num_parallel_reads", reads, least=AUTOTUNE)
+    if reads == 0:
         raise InvalidArgumentError(f"num_parallel_reads is {reads!r}: it must be at least 1, or AUTOTUNE")
     if reads in (None, 1):
         return file.read(names)

@@ -47,6 +47,7 @@ ARGUMENTS: dict[str, tuple[Build, Any, Any]] = {
     "prefetch": (lambda n: Dataset.range(2).prefetch(n), N, 4),
     "padded shapes": (lambda n: Dataset.range(3).map(np.ones).padded_batch(2, padded_shapes=[n]), N, 4),
     "cycle of interleave": (lambda n: Dataset.range(4).interleave(lambda _: Dataset.range(2), n), N, 2),
+    "files read at once": (lambda n: hr.TextLineDataset([__file__] * 2, num_parallel_reads=n).take(4), N, 2),
     "a generator's argument": (lambda n: Dataset.from_generator(numbered, args=[n, 7], output_types="int64"), N, 3),
     "an input of zip": (lambda n: Dataset.zip((Dataset.range(n), {"b": Dataset.range(9).skip(n)})), N, 3),
     "what is concatenated": (lambda n: Dataset.range(2).concatenate(Dataset.range(n)), N, 3),

@@ -196,12 +196,12 @@ def compression_given(name: str | None) -> str:
 
 def _files(file: OneFile, names: Node, reads: int | None) -> Node:
     """Files one behind the other, or so many of them in turn, an element of each at a time."""
-    reads = None if reads is None else count_of("num_parallel_reads", reads, least=AUTOTUNE)
-    if reads == 0:
+    number = None if reads is None else count_of("num_parallel_reads", reads, least=AUTOTUNE)
+    if number == 0 or isinstance(reads, bool):
         raise InvalidArgumentError(f"num_parallel_reads is {reads!r}: it must be at least 1, or AUTOTUNE")
-    if reads in (None, 1):
+    if number in (None, 1):
         return file.read(names)
-    return interleaved(names, UserFunction.of(file, "num_parallel_reads"), reads, None)
+    return interleaved(names, UserFunction.of(file, "num_parallel_reads"), number, None)
 
 
 @dataclass(frozen=True, slots=True)

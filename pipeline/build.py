@@ -38,6 +38,8 @@ from .nodes import (
     Skip,
     Take,
     TakeWhile,
+    Window,
+    WindowByKey,
     Zip,
 )
 from .operators.batch import BatchOperator
@@ -53,6 +55,7 @@ from .operators.protocol import Operator, Signal
 from .operators.resample import ResampleOperator
 from .operators.shuffle import ShuffleOperator
 from .operators.take_while import TakeWhileOperator
+from .operators.window import WindowOperator
 from .operators.zip import ZipOperator
 from .padding import Padding
 from .place import START, Place
@@ -60,6 +63,7 @@ from .seeds import derive
 from .segment import Segment, segment_at
 from .store import Handles, Store
 from .verdicts import Verdicts
+from .windowing import KeyedWindows, WindowFold
 from .work import Work
 
 __all__ = ["BUFFER_BYTES", "Settings", "build", "buffer_bytes_of", "judged", "padding_of", "top_of"]
@@ -196,6 +200,17 @@ def _(node: PaddedBatch, to: Settings, at: Place = START) -> Operator:
 @build.register
 def _(node: Bucket, to: Settings, at: Place = START) -> Operator:
     return GroupOperator(build(node.source, to, at), to.store, Buckets(node, at.path(node)), to.buffer_bytes)
+
+
+@build.register
+def _(node: Window, to: Settings, at: Place = START) -> Operator:
+    fold, source = WindowFold(at.path(node), False), build(node.source, to, at)
+    return WindowOperator(source, to.store, node.size, node.shift, node.stride, node.drop_remainder, fold)
+
+
+@build.register
+def _(node: WindowByKey, to: Settings, at: Place = START) -> Operator:
+    return GroupOperator(build(node.source, to, at), to.store, KeyedWindows(node, at.path(node)), to.buffer_bytes)
 
 
 @build.register

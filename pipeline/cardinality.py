@@ -11,6 +11,7 @@ from .nodes import (
     Concatenate,
     Configured,
     Counter,
+    Elements,
     Enumerate,
     FileLeaf,
     Filter,
@@ -36,6 +37,8 @@ from .nodes import (
     Take,
     TakeWhile,
     Unbatch,
+    Window,
+    WindowByKey,
     Zip,
 )
 
@@ -56,6 +59,11 @@ def cardinality(node: Node) -> int:
 @cardinality.register
 def _(node: Rows) -> int:
     return len(node.arrays[0])
+
+
+@cardinality.register
+def _(node: Elements) -> int:
+    return node.rows
 
 
 @cardinality.register
@@ -92,7 +100,7 @@ def _(node: Map | Tagged | Shuffle | Prefetch | Configured | Enumerate) -> int:
 
 
 @cardinality.register
-def _(node: Filter | Bucket | Resample) -> int:
+def _(node: Filter | Bucket | Resample | WindowByKey) -> int:
     return UNKNOWN_CARDINALITY
 
 
@@ -107,6 +115,15 @@ def _(node: Batch | PaddedBatch) -> int:
     if known < 0:
         return known
     return known // node.size if node.drop_remainder else -(-known // node.size)
+
+
+@cardinality.register
+def _(node: Window) -> int:
+    known = cardinality(node.source)
+    if known < 0:
+        return known
+    lacking = (node.size - 1) * node.stride if node.drop_remainder else 0
+    return -(-max(0, known - lacking) // node.shift)
 
 
 @cardinality.register

@@ -88,6 +88,13 @@ class Layout:
         return found
 
     @property
+    def count(self) -> int:
+        """Of how many elements it is."""
+        if self.rows is not None:
+            return self.rows - 1
+        return self.values[0] if self.splits is None else self.splits - 1
+
+    @property
     def nbytes(self) -> int:
         """Memory for all of them, each on its own cache line."""
         return sum(aligned(dtype.itemsize * math.prod(shape)) for dtype, shape in self.arrays)

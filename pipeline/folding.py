@@ -27,12 +27,17 @@ class Fold:
         Raises:
             HeadraceError: elements that do not fit one another, or are too large together; none is released then.
         """
+        found = self.made(store, handles, size)
+        store.release(handles)
+        return found
+
+    def made(self, store: Store, handles: Handles, size: int) -> tuple[Handles, int]:
+        """The same, but those folded stay. They may be of several folds."""
         block = self._block(store, handles, size)
         if error := too_large(block.nbytes // block.rows):
             raise error
         splits = np.arange(0, len(handles) + 1, size)
         lineage = Folded(splits, store.lineage(handles), self.path or None)
-        store.release(handles)
         return store.add(block, lineage.identities, True, lineage), block.nbytes // block.rows
 
     def _block(self, store: Store, handles: Handles, size: int) -> Block:

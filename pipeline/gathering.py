@@ -15,7 +15,7 @@ from .kernels.gather import gather_rows, gather_runs, gather_strings, load_bound
 from .spec import DType, dtype_name
 from .structure import Structure
 
-__all__ = ["Picked", "gather_block", "join_blocks", "unlike"]
+__all__ = ["Picked", "gather_block", "join_blocks", "refuse_datasets", "unlike"]
 
 #: Blocks, and for each element which of them it lies in and in what row.
 Picked: TypeAlias = tuple[Sequence[Block], Array, Array]
@@ -32,8 +32,24 @@ def gather_block(
         InvalidArgumentError: blocks of unlike structure or dtype; with `fold`, elements of unlike shape.
     """
     picks = _picks((blocks, which, rows))
+    if fold is not None:
+        refuse_datasets(blocks[0].structure)
     count = len(which) if fold is None else len(which) // fold
     return _filled(blocks[0].structure, count, picks, fold, allocate)
+
+
+def refuse_datasets(structure: Structure) -> None:
+    """Datasets are not stacked.
+
+    Raises:
+        InvalidArgumentError: an element of this structure holds one.
+    """
+    for name, leaf in zip(structure.names(), structure.leaves(), strict=True):
+        if leaf.kind == "dataset":
+            raise InvalidArgumentError(
+                f"component {name} is a dataset, and datasets cannot be batched: batch its elements, as in "
+                "`flat_map(lambda window: window.batch(3))`"
+            )
 
 
 def join_blocks(nest: Structure, parts: Sequence[Picked]) -> Block:

@@ -19,6 +19,7 @@ from .draws import Draws
 from .errors import MalformedMessage, ResourceExhaustedError
 from .flat import GRAIN
 from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
+from .nested import check_nested
 from .operators.protocol import Operator
 from .place import Path
 from .store import Handles, Store
@@ -255,6 +256,7 @@ class Held:
         block = Block.over(found, np.frombuffer(bytearray(inflate(buffer, found.nbytes)), np.uint8))
         for column in block.columns:
             column.check()
+        check_nested(block)
         return Itself(np.frombuffer(inflate(who, 16 * found.rows), np.uint64).reshape(-1, 2), block)
 
 

@@ -13,6 +13,7 @@ from .cardinality import INFINITE_CARDINALITY, cardinality
 from .nodes import (
     Configured,
     Counter,
+    Elements,
     Enumerate,
     Items,
     Map,
@@ -38,7 +39,7 @@ ENDLESS = 1 << 62
 class Countable:
     """A leaf, the function of its items where there is one, and what cuts or shuffles its positions, from it up."""
 
-    leaf: Rows | Range | Counter | Random
+    leaf: Rows | Range | Counter | Random | Elements
     items: Items | None = None
     cuts: tuple[Node, ...] = ()
 
@@ -80,7 +81,7 @@ def _picked(rows: range, whole: range) -> View:
 def countable(node: Node) -> Countable | None:
     """The leaf that a node is a view of; None where it is none."""
     match node:
-        case Rows() | Range() | Counter() | Random():
+        case Rows() | Range() | Counter() | Random() | Elements():
             return Countable(node)
         case Items(source=Range() as leaf):
             return Countable(leaf, node)

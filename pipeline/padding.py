@@ -12,6 +12,7 @@ import numpy as np
 from .blocks import Block, BlockLayout
 from .columns import Array, Column, Layout
 from .errors import DataLossError, InvalidArgumentError
+from .gathering import refuse_datasets
 from .kernels.gather import gather_strings, item_positions, pad_items
 from .spec import dtype_name
 from .structure import Structure, as_component, flatten_as_is
@@ -75,6 +76,7 @@ def pad_block(block: Block, padding: Padding) -> Block:
         DataLossError: an element longer than its target.
         ResourceExhaustedError: a batch of more bytes than one may have.
     """
+    refuse_datasets(block.structure)
     names = block.structure.names()
     shapes = _spread(padding.shapes, padding.shapes_nest, block.structure, "padded_shapes")
     values = _spread(padding.values, padding.values_nest, block.structure, "padding_values")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .blocks import Block, BlockLayout
 from .errors import MalformedMessage, from_data
 from .messages import Pieces
+from .nested import check_nested
 from .tags import WIDEST
 from .work import Payload, Piece, Work, identities
 
@@ -88,6 +89,7 @@ def block_from(layout: list[Any], buffer: Any) -> Block:
     block = Block.over(BlockLayout.from_data(layout), data)
     for column in block.columns:
         column.check()
+    check_nested(block)
     return block
 
 

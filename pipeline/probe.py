@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import InvalidArgumentError
 from .local import LocalIterator
+from .nested import block_of, opened
 from .nodes import (
     Batch,
     Bucket,
@@ -19,6 +20,7 @@ from .nodes import (
     Configured,
     Counter,
     Csv,
+    Elements,
     Enumerate,
     FileLeaf,
     Filter,
@@ -44,10 +46,12 @@ from .nodes import (
     Take,
     TakeWhile,
     Unbatch,
+    Window,
+    WindowByKey,
     Zip,
 )
-from .spec import Shape, TensorSpec, spec_of, unify
-from .structure import Structure, flat_tuple, flatten
+from .spec import DatasetSpec, Shape, TensorSpec, spec_of, unify
+from .structure import DATASET, LEAF, Structure, flat_tuple, flatten
 from .verdicts import policy_of
 
 __all__ = ["check_alike", "element_spec", "is_known", "known_shapes", "known_specs"]
@@ -63,7 +67,7 @@ def element_spec(node: Node, seed: int) -> Any:
         InvalidArgumentError: a function's results are asked for, and there is no element to see one.
     """
     specs, structure = _specs(_lenient(node) if policy_of(node).skip else node, seed)
-    return structure.pack(specs)
+    return structure.plain.pack(specs)
 
 
 def _lenient(node: Node) -> Node:
@@ -131,7 +135,36 @@ def _sampled(node: Node, seed: int) -> tuple[list[TensorSpec], Structure]:
         raise InvalidArgumentError(
             "element_spec cannot be told: a function makes the elements, and there is none to see"
         )
-    return _unified([([spec_of(each) for each in components], structure) for components, structure in sample])
+    return _unified([(specs_of(components, structure), structure) for components, structure in sample])
+
+
+def specs_of(components: Sequence[Any], structure: Structure) -> list[TensorSpec]:
+    """The specs of an element's components as they stand."""
+    pairs = zip(components, structure.leaves(), strict=True)
+    return [_nested(opened(each).node) if leaf.kind == "dataset" else spec_of(each) for each, leaf in pairs]
+
+
+def _nested(node: Elements) -> DatasetSpec:
+    specs, structure = _specs(node, 0)
+    return DatasetSpec(structure.plain.pack(specs))
+
+
+@_specs.register
+def _(node: Elements, seed: int) -> tuple[list[TensorSpec], Structure]:
+    rows = [flatten(each) for each in islice(block_of(node), SAMPLE)]
+    return _unified([(specs_of(components, structure), structure) for components, structure in rows])
+
+
+@_specs.register
+def _(node: Window, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _specs(node.source, seed)
+    return [DatasetSpec(each) for each in specs], structure.over([DATASET] * len(specs))
+
+
+@_specs.register
+def _(node: WindowByKey, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _specs(node.source, seed)
+    return [TensorSpec((), np.int64), DatasetSpec(structure.plain.pack(specs))], flat_tuple(2).over([LEAF, DATASET])
 
 
 @_specs.register

@@ -17,7 +17,8 @@ from .errors import FileError, HeadraceError, NotFoundError
 from .fixed import Frame, read_fixed
 from .gathering import gather_block
 from .lines import read_lines
-from .nodes import Counter, Csv, FixedRecords, Lines, Node, Range, Records, Rows
+from .nested import block_of
+from .nodes import Counter, Csv, Elements, FixedRecords, Lines, Node, Range, Records, Rows
 from .records import RecordChunk, read_records
 from .store import Identities
 from .structure import Structure, flat_tuple
@@ -107,6 +108,15 @@ def _(leaf: Rows, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
         columns = [_rows_column(array[rows]) for array in leaf.arrays]
         block = Block.of_columns(leaf.structure, len(at), columns, allocate)
         yield Chunk(block, at, int(at[-1]) + 1)
+
+
+@_read.register
+def _(leaf: Elements, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+    block = block_of(leaf)
+    for at in runs(work, max(1, CHUNK_BYTES * block.rows // max(1, block.nbytes))):
+        # Copies, because a function may write into what it is given.
+        picked = gather_block([block], np.zeros(len(at), np.int64), work.offsets(at), None, allocate)
+        yield Chunk(picked, at, int(at[-1]) + 1)
 
 
 @_read.register

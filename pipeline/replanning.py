@@ -17,11 +17,12 @@ from .feeds import HANDED_BYTES, Job, handed
 from .flat import GRAIN
 from .folding import Fold
 from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
-from .nodes import Bucket, FileLeaf, Generator, Node, PaddedBatch, Range, Rows
+from .nodes import Bucket, Elements, FileLeaf, Generator, Node, PaddedBatch, Range, Rows, Window, WindowByKey
 from .operators.protocol import NOTHING
 from .place import Path, node_at
 from .segment import Segment, segment_of
 from .store import Handles, Store
+from .windowing import WindowFold
 from .work import BEHIND, Work
 
 __all__ = ["Plan"]
@@ -104,6 +105,8 @@ class Plan:
                 return Fold(padding_of(node), path)
             case Bucket(sizes=sizes, stacked=False) if bucket is not None and bucket < len(sizes) - node.to_boundary:
                 return bucket_fold(node, path[:-1], bucket)
+            case Window() | WindowByKey() if bucket is None:
+                return WindowFold(path, isinstance(node, WindowByKey))
         raise MalformedMessage(f"what is held was folded at {list(path)}, where nothing is")
 
     def _check_leaves(self, leaf: Leaf) -> None:
@@ -115,7 +118,7 @@ class Plan:
             reads = isinstance(segment.leaf, FileLeaf)
             if segment.leaf is None or segment.flat or reads is not bool(work.path):
                 raise MalformedMessage(f"what is held was not read at {list(work.segment)}")
-            limit = cardinality(segment.leaf) if isinstance(segment.leaf, Rows | Range) else BEHIND
+            limit = cardinality(segment.leaf) if isinstance(segment.leaf, Rows | Range | Elements) else BEHIND
             if not (offsets.min() >= 0 and offsets.max() < limit and work.positions(offsets).min() >= 0):
                 raise MalformedMessage(f"what is held is none of the {limit} rows of {list(work.segment)}")
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidArgumentError
+from .structure import flatten_as_is
 
-__all__ = ["DType", "Shape", "TensorSpec", "as_dtype", "dtype_name", "spec_of", "unify"]
+__all__ = ["DType", "DatasetSpec", "Shape", "TensorSpec", "as_dtype", "dtype_name", "spec_of", "unify"]
 
 #: A NumPy dtype, or the type `bytes` for strings, which have no fixed length.
 DType: TypeAlias = "np.dtype[Any] | type[bytes]"
@@ -60,6 +61,24 @@ class TensorSpec:
         return f"TensorSpec(shape={self.shape}, dtype={dtype_name(self.dtype)})"
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class DatasetSpec(TensorSpec):
+    """A component that is a dataset, as in what `window` gives; to whoever asks for no more, it is one of bytes.
+
+    >>> DatasetSpec(TensorSpec((), "int64")).element_spec
+    TensorSpec(shape=(), dtype=int64)
+    """
+
+    element_spec: Any  #: `TensorSpec`s, nested like its elements.
+
+    def __init__(self, element_spec: Any) -> None:
+        TensorSpec.__init__(self, (), bytes)
+        object.__setattr__(self, "element_spec", element_spec)
+
+    def __repr__(self) -> str:
+        return f"DatasetSpec({self.element_spec!r})"
+
+
 def spec_of(value: Any) -> TensorSpec:
     """The spec of one component as it stands: an array, a scalar or `bytes`."""
     if isinstance(value, bytes):
@@ -70,8 +89,18 @@ def spec_of(value: Any) -> TensorSpec:
 
 def unify(one: TensorSpec, other: TensorSpec) -> TensorSpec:
     """The narrowest spec that covers both; their dtypes must agree."""
+    if isinstance(one, DatasetSpec) and isinstance(other, DatasetSpec):
+        return DatasetSpec(_unified(one.element_spec, other.element_spec))
     if one.dtype != other.dtype:
         raise InvalidArgumentError(f"elements differ in dtype: {dtype_name(one.dtype)} and {dtype_name(other.dtype)}")
     if one.shape is None or other.shape is None or len(one.shape) != len(other.shape):
         return TensorSpec(None, one.dtype)
     return TensorSpec([a if a == b else None for a, b in zip(one.shape, other.shape, strict=True)], one.dtype)
+
+
+def _unified(one: Any, other: Any) -> Any:
+    """The same of nestings of specs."""
+    (specs, structure), (others, nest) = flatten_as_is(one), flatten_as_is(other)
+    if structure != nest:
+        raise InvalidArgumentError(f"datasets differ in structure: {structure.names()} and {nest.names()}")
+    return structure.pack([unify(a, b) for a, b in zip(specs, others, strict=True)])

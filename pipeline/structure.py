@@ -20,7 +20,17 @@ import numpy as np
 
 from .errors import InvalidArgumentError, MalformedMessage
 
-__all__ = ["Element", "Structure", "as_component", "flat_tuple", "flatten", "flatten_as_is", "restack"]
+__all__ = [
+    "DATASET",
+    "LEAF",
+    "Element",
+    "Structure",
+    "as_component",
+    "flat_tuple",
+    "flatten",
+    "flatten_as_is",
+    "restack",
+]
 
 Element = Any
 #: What is a component as it stands.
@@ -32,7 +42,7 @@ _DEEPEST = 64
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """How components nest. `kind` is "leaf", "tuple", "dict" or "named"."""
+    """How components nest. `kind` is "leaf", "dataset" (a leaf, too: see `nested`), "tuple", "dict" or "named"."""
 
     kind: str = "leaf"
     keys: tuple[Any, ...] = ()  #: Names of a dict's or named tuple's parts; () otherwise.
@@ -42,7 +52,24 @@ class Structure:
     @property
     def size(self) -> int:
         """How many components there are."""
-        return 1 if self.kind == "leaf" else sum(part.size for part in self.parts)
+        return 1 if self.kind in _LEAVES else sum(part.size for part in self.parts)
+
+    def leaves(self) -> Iterator[Structure]:
+        """What stands for each component, in order."""
+        if self.kind in _LEAVES:
+            yield self
+        for part in self.parts:
+            yield from part.leaves()
+
+    @property
+    def holds_datasets(self) -> bool:
+        """Whether a component is a dataset."""
+        return self.kind == "dataset" or any(part.holds_datasets for part in self.parts)
+
+    @property
+    def plain(self) -> Structure:
+        """The same nesting of other things than elements, none of which is a dataset."""
+        return self.over([LEAF] * self.size)
 
     def pack(self, components: Sequence[Any]) -> Element:
         """The element that has these components, in order."""
@@ -51,6 +78,10 @@ class Structure:
     def _take(self, components: Iterator[Any]) -> Element:
         if self.kind == "leaf":
             return next(components)
+        if self.kind == "dataset":
+            from .nested import opened  # which needs blocks, which need structures
+
+            return opened(next(components))
         values = [part._take(components) for part in self.parts]
         if self.kind == "tuple":
             return tuple(values)
@@ -67,7 +98,7 @@ class Structure:
         return self._over(iter(parts))
 
     def _over(self, parts: Iterator[Structure]) -> Structure:
-        if self.kind == "leaf":
+        if self.kind in _LEAVES:
             return next(parts)
         return _nested(self.kind, self.keys, tuple([part._over(parts) for part in self.parts]), self.type)
 
@@ -84,7 +115,7 @@ class Structure:
 
     def names(self, prefix: str = "") -> list[str]:
         """What to call each component in an error: "0", "image", "1.boxes"."""
-        if self.kind == "leaf":
+        if self.kind in _LEAVES:
             return [prefix or "0"]
         keys = self.keys or tuple(range(len(self.parts)))
         return [
@@ -111,7 +142,8 @@ class Structure:
             raise ValueError(f"it nests deeper than {_DEEPEST}")
         kind, keys, parts, type_ = data
         found = cls(kind, tuple(keys), tuple(cls._from_data(part, depth - 1) for part in parts), type_)
-        counts = {"leaf": (0, 0), "tuple": (0, len(parts)), "dict": (len(parts),) * 2, "named": (len(parts),) * 2}
+        both = (len(parts), len(parts))
+        counts = {"leaf": (0, 0), "dataset": (0, 0), "tuple": (0, len(parts)), "dict": both, "named": both}
         if counts.get(kind) != (len(found.keys), len(found.parts)):
             raise ValueError(f"kind {kind!r} with {len(found.keys)} keys and {len(found.parts)} parts")
         if not isinstance(type_, str) or not all(isinstance(key, str | int) for key in found.keys):
@@ -120,6 +152,8 @@ class Structure:
 
 
 LEAF = Structure()
+DATASET = Structure("dataset")
+_LEAVES = ("leaf", "dataset")
 
 
 def _first(components: Sequence[Any]) -> Any:
@@ -172,6 +206,11 @@ def flatten_as_is(value: Any) -> tuple[list[Any], Structure]:
 def _walk(value: Any, components: list[Any], convert: bool) -> Structure:
     kind = type(value)
     if kind in _PLAIN or not isinstance(value, tuple | dict):
+        if convert and kind is not np.ndarray and hasattr(value, "node"):
+            from .nested import content_of  # which needs blocks, which need structures
+
+            components.append(content_of(value.node))
+            return DATASET
         components.append(as_component(value) if convert else value)
         return LEAF
     if isinstance(value, dict):

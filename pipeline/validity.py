@@ -14,12 +14,14 @@ import numpy as np
 
 from .arguments import MOST
 from .csv_given import MOST_COLUMNS, is_csv_dtype, is_delimiter
+from .nested import layout_in
 from .nodes import (
     Batch,
     Bucket,
     Configured,
     Counter,
     Csv,
+    Elements,
     Enumerate,
     FixedRecords,
     Generator,
@@ -41,6 +43,8 @@ from .nodes import (
     Tagged,
     Take,
     TakeWhile,
+    Window,
+    WindowByKey,
     Zip,
 )
 from .shares import are_shares
@@ -224,6 +228,24 @@ def _(node: TakeWhile) -> str | None:
 def _untagged(source: Node, kind: str) -> str | None:
     """What is wrong where elements need a tag of a kind."""
     return None if isinstance(source, Tagged) and source.kind == kind else f"elements that have no {kind}"
+
+
+@fault.register
+def _(node: Window) -> str | None:
+    return _outside(1, size=node.size, shift=node.shift, stride=node.stride)
+
+
+@fault.register
+def _(node: WindowByKey) -> str | None:
+    if node.size is not None:
+        return _outside(1, size=node.size) or _untagged(node.source, NUMBER)
+    return _untagged(node.source, SIZE)
+
+
+@fault.register
+def _(node: Elements) -> str | None:
+    nbytes = layout_in(node).nbytes
+    return None if node.buffer.dtype == np.uint8 and node.buffer.shape == (nbytes,) else "content of another size"
 
 
 @fault.register

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import count_of
 from ..bucketing import sizes_given
+from ..errors import InvalidArgumentError
 from ..functions import UserFunction
 from ..nodes import (
     Batch,
     Bucket,
+    FlatMap,
     PaddedBatch,
     Tagged,
+    Window,
+    WindowByKey,
 )
 from ..padding import padding_arguments
 from ..probe import known_shapes
-from ..tags import NUMBER
+from ..tags import NUMBER, SIZE
 from .chapter import Chapter
 
 if TYPE_CHECKING:
@@ -124,3 +128,61 @@ class Groups(Chapter):
                 bool(drop_remainder),
             )
         )
+
+    def window(
+        self,
+        size: int,
+        shift: int | None = None,
+        stride: int = 1,
+        drop_remainder: bool = False,
+        name: str | None = None,
+    ) -> Dataset:
+        """Datasets of `size` elements each, which are `stride` apart; each begins `shift` elements behind the last.
+
+        `shift` is `size` unless it is given. At the end windows have fewer elements, unless `drop_remainder`. Of
+        elements with several components each becomes a dataset, nested as they are: `zip` puts them together again.
+        A window is what the function of `flat_map` gets, and what iterating gives; it cannot be batched itself.
+
+        Raises:
+            InvalidArgumentError: a number below 1. When iterated: a window of elements of unlike structure or dtype.
+
+        >>> windows = Dataset.range(7).window(3, shift=2)
+        >>> [[int(x) for x in window] for window in windows]
+        [[0, 1, 2], [2, 3, 4], [4, 5, 6], [6]]
+        >>> list(Dataset.range(5).window(3, shift=1, drop_remainder=True).flat_map(lambda window: window.batch(3)))
+        [array([0, 1, 2]), array([1, 2, 3]), array([2, 3, 4])]
+        """
+        length = count_of("size", size, least=1)
+        moved = length if shift is None else count_of("shift", shift, least=1)
+        return self._made(Window(self.node, length, moved, count_of("stride", stride, least=1), bool(drop_remainder)))
+
+    def group_by_window(
+        self,
+        key_func: Callable[..., Any] | str,
+        reduce_func: Callable[..., Any] | str,
+        window_size: int | None = None,
+        window_size_func: Callable[..., Any] | str | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """The elements of the datasets that `reduce_func(key, window)` makes of windows of elements of one key.
+
+        `key_func` gives the key of an element, a whole number. A window is complete with `window_size` elements, or
+        with as many as `window_size_func(key)` says for its first one; at the end those that are left come, in the
+        order of their keys.
+
+        Raises:
+            InvalidArgumentError: both of `window_size` and `window_size_func`, or none. When iterated: a key that is
+                no whole number, a size below 1.
+            ResourceExhaustedError (when iterated): windows that are not full take more than Options(buffer_bytes=...).
+
+        >>> numbers = Dataset.range(7).group_by_window(lambda x: x % 2, lambda key, window: window.batch(3), 3)
+        >>> list(numbers)
+        [array([0, 2, 4]), array([1, 3, 5]), array([6])]
+        """
+        if (window_size is None) == (window_size_func is None):
+            raise InvalidArgumentError("group_by_window needs window_size or window_size_func, and only one of them")
+        tagged = Tagged(self.node, UserFunction.of(key_func, "group_by_window"), NUMBER)
+        if window_size_func is not None:
+            tagged = Tagged(tagged, UserFunction.of(window_size_func, "group_by_window"), SIZE)
+        size = None if window_size is None else count_of("window_size", window_size, least=1)
+        return self._made(FlatMap(WindowByKey(tagged, size), UserFunction.of(reduce_func, "group_by_window")))

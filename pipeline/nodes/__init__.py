@@ -12,6 +12,7 @@ from .numbers import Counter, Random
 from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
 from .sampling import Choose, Sample
 from .tags import Bucket, Resample, Tagged, TakeWhile
+from .windows import Elements, Window, WindowByKey
 
 __all__ = [
     "Batch",
@@ -21,6 +22,7 @@ __all__ = [
     "Configured",
     "Counter",
     "Csv",
+    "Elements",
     "Enumerate",
     "FileLeaf",
     "Filter",
@@ -50,5 +52,7 @@ __all__ = [
     "Take",
     "TakeWhile",
     "Unbatch",
+    "Window",
+    "WindowByKey",
     "Zip",
 ]

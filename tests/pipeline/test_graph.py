@@ -112,6 +112,12 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "unbatch": lambda: Dataset.range(5).batch(2).unbatch(),
     "generator": lambda: Dataset.from_generator(lambda: iter(range(3)), output_types=np.int64),
     "indexable": lambda: Dataset.from_indexable([(1, "a"), (2, "b")]).shuffle(2, seed=1),
+    "take_while": lambda: Dataset.range(9).take_while(lambda x: x < 4),
+    "buckets": lambda: Dataset.range(9).bucket_by_sequence_length(lambda x: x, [3, 6], [2, 3, 4]),
+    "resampled": lambda: Dataset.range(60).rejection_resample(lambda x: x % 2, [0.5, 1], [1, 1], 4).map(lambda c, x: x),
+    "window": lambda: Dataset.range(9).window(3, 2).flat_map(lambda window: window.batch(2)),
+    "windows by key": lambda: Dataset.range(9).group_by_window(lambda x: x % 2, lambda key, window: window, 2),
+    "one window": lambda: next(iter(Dataset.range(9).window(5, 1, 2))).map(lambda x: x),
     "ignore errors": lambda: Dataset.range(3).ignore_errors(),
     "options": lambda: Dataset.range(9).shuffle(9).with_options(Options(seed=7, buffer_bytes=1 << 20)),
 }

@@ -110,6 +110,12 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
         Dataset.random(4).map(lambda x: np.array([x % 3, x % 2])),
         rerandomize_each_iteration=True,
     ).take(25),
+    "window": lambda: (
+        Dataset.range(30).map(fails_at_sevens).window(3, 2).shuffle(3).flat_map(lambda w: w.shuffle(2).batch(2))
+    ),
+    "group_by_window": lambda: (
+        Dataset.range(40).group_by_window(lambda x: x % 4, lambda _, w: w.batch(2), 3).shuffle(3)
+    ),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),
 }
 

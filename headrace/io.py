@@ -1,6 +1,15 @@
 """hr.io: read and write records, parse Examples, decode images."""
 
-from .pipeline.decoding import decode_bmp, decode_image, decode_jpeg, decode_png, read_file
+from .pipeline.decoding import (
+    decode_and_crop_jpeg,
+    decode_bmp,
+    decode_gif,
+    decode_image,
+    decode_jpeg,
+    decode_png,
+    decode_webp,
+    read_file,
+)
 from .pipeline.features import FixedLenFeature, FixedLenSequenceFeature, SparseFeature, VarLenFeature
 from .pipeline.making import make_example, make_sequence_example
 from .pipeline.parsing import ExampleParser, example_parser, parse_example, parse_single_example
@@ -22,8 +31,11 @@ __all__ = [
     "SparseFeature",
     "decode_image",
     "decode_jpeg",
+    "decode_and_crop_jpeg",
     "decode_png",
+    "decode_gif",
     "decode_bmp",
+    "decode_webp",
     "read_file",
     "TFRecordWriter",
     "make_example",

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from PIL import Image
 
 from .bmp import decode_bmp
 from .errors import InvalidArgumentError, NotFoundError
-from .image_bytes import ImageBytes, check_dimensions, image_format, refuse
-from .kernels.jpeg_header import read_jpeg_header
-from .limits import limits
+from .gif import decode_gif
+from .image_bytes import ImageBytes, image_format, refuse
+from .jpeg import decode_and_crop_jpeg, decode_jpeg, decode_jpeg_in_passing
 from .png import decode_png
+from .webp import decode_webp
 
-try:
-    import simplejpeg
-except ImportError:  # no wheel for this platform: Pillow gives the same pixels, more slowly
-    simplejpeg = None
+__all__ = [
+    "decode_and_crop_jpeg",
+    "decode_bmp",
+    "decode_gif",
+    "decode_image",
+    "decode_image_in_passing",
+    "decode_jpeg",
+    "decode_png",
+    "decode_webp",
+    "read_file",
+]
 
-__all__ = ["decode_bmp", "decode_image", "decode_jpeg", "decode_png", "read_file"]
-
-#: A progressive JPEG with more scans than this is refused: each one costs a pass over the whole image.
-MAX_SCANS = 500
-#: And so many, where it has as many pixels as an image may: the time that all scans take has a limit, too.
-LARGE_SCANS = 20
-
-_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-_END_OF_IMAGE = b"\xff\xd9"
-_FAST_DCT = {"INTEGER_ACCURATE": False, "": False, "INTEGER_FAST": True}
-_PILLOW_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
-
-#: Pillow's words, and ours.
-_WHY = {
-    "not enough image data": "truncated, the bytes end before the image; try_recover_truncated=True gives the rest",
-    "cannot decode image data": "it is damaged beyond what the decoder can step over",
-}
+_FORMATS = "JPEG, PNG, GIF, BMP or WebP"
 
 Pixels = NDArray[np.uint8]
 
@@ -58,53 +49,6 @@ def read_file(path: str | bytes | Path) -> bytes:
         raise NotFoundError(str(name), getattr(error, "strerror", None) or str(error)) from error
 
 
-def decode_jpeg(
-    contents: ImageBytes,
-    channels: int = 0,
-    ratio: int = 1,
-    fancy_upscaling: bool = True,
-    try_recover_truncated: bool = False,
-    acceptable_fraction: float = 1.0,
-    dct_method: str = "INTEGER_ACCURATE",
-) -> Pixels:
-    """The pixels of a JPEG, uint8 [height, width, channels].
-
-    `channels`: 0 as stored (1 or 3), 1 grey, 3 RGB. `ratio` 1, 2, 4 or 8 decodes at that fraction of the size.
-    `dct_method`: "INTEGER_ACCURATE" or "INTEGER_FAST". CMYK becomes RGB; EXIF orientation is ignored; what follows the
-    end of the image is ignored; a damage that the decoder can step over is stepped over. Of a truncated file
-    `try_recover_truncated` gives the rows that are there, the rest grey.
-
-    Raises InvalidArgumentError: the bytes are no JPEG (the message says what they are), end too early, announce
-    more than MAX_PIXELS pixels; or an argument has a value that is not supported.
-
-    >>> photo = read_file("tests/data/images/baseline_420.jpg")
-    >>> decode_jpeg(photo).shape, decode_jpeg(photo, channels=1, ratio=2).shape
-    ((108, 135, 3), (54, 68, 1))
-
-    Format: ITU-T T.81; decoded by libjpeg-turbo, through simplejpeg or Pillow.
-    """
-    if not isinstance(contents, ImageBytes) or contents[:3] != b"\xff\xd8\xff":
-        refuse(contents, "JPEG")
-    if (
-        channels not in (0, 1, 3)
-        or ratio not in (1, 2, 4, 8)
-        or dct_method not in _FAST_DCT
-        or acceptable_fraction != 1
-    ):
-        _unsupported(channels, ratio, acceptable_fraction, dct_method)
-    frame, height, width, components, adobe = read_jpeg_header(np.frombuffer(contents, np.uint8))
-    _check_frame(contents, frame, height, width, components)
-    if components == 4 and channels == 1:
-        raise InvalidArgumentError("a CMYK JPEG does not decode to grey: use channels=3")
-    colours = "CMYK" if components == 4 else "GRAY" if (channels or components) == 1 else "RGB"
-    options = (colours, -(-height // ratio), -(-width // ratio), ratio, not fancy_upscaling, _FAST_DCT[dct_method])
-    try:
-        pixels = _decode(contents, *options, strict=True)
-    except (ValueError, RuntimeError):
-        pixels = _decode_tolerantly(contents, options, (height, width), try_recover_truncated)
-    return _from_cmyk(pixels, adobe) if colours == "CMYK" else pixels
-
-
 def decode_image(
     contents: ImageBytes,
     channels: int | None = None,
@@ -112,32 +56,62 @@ def decode_image(
     name: str | None = None,
     expand_animations: bool = True,
 ) -> NDArray[Any]:
-    """The pixels of a JPEG, PNG or BMP, told apart by their bytes, [height, width, channels].
+    """The pixels of a JPEG, PNG, GIF, BMP or WebP, told apart by their bytes, [height, width, channels].
 
-    `channels` as in `decode_jpeg`, `decode_png` and `decode_bmp`, None as 0. `dtype` uint8; uint16, into which samples
-    of 8 bits go times 257 from a PNG and times 256 from the others; or float32, from 0.0 to 1.0. `expand_animations` is
-    about formats that have frames, and none of these has; `name` does nothing.
+    Of the formats that have frames, GIF and WebP, all frames [frames, height, width, channels], also where there is but
+    one; the first alone, without that dimension, with `expand_animations=False`. `channels` as in the decoders of the
+    formats, None as 0; a GIF has 3. `dtype` uint8; uint16, into which samples of 8 bits go times 257 from a PNG and
+    times 256 from the others; or float32, from 0.0 to 1.0. `name` does nothing.
 
     Raises InvalidArgumentError: bytes of another format, named in the message; damage; values that are not supported.
 
     >>> decode_image(read_file("tests/data/images/rgba.png"), channels=3, dtype="float32").shape
     (96, 120, 3)
+    >>> decode_image(read_file("tests/data/images/animated.gif"), expand_animations=False).shape
+    (48, 64, 3)
 
     Meaning: that of tf.io.decode_image.
     """
-    kind = image_format(contents) if isinstance(contents, ImageBytes) else None
-    if kind not in ("JPEG", "PNG", "BMP"):
-        refuse(contents, "JPEG, PNG or BMP")
+    kind = _known_format(contents)
     wanted = _sample_kind(dtype)
     if kind == "PNG":
         samples = decode_png(contents, channels or 0, np.uint8 if wanted == "uint8" else np.uint16)
         return samples.astype(np.float32) * np.float32(1 / 65535) if wanted == "float32" else samples
-    pixels = decode_bmp(contents, channels or 0) if kind == "BMP" else decode_jpeg(contents, channels or 0)
+    pixels = _eight_bits(kind, contents, channels or 0, expand_animations)
     if wanted == "uint8":
         return pixels
     if wanted == "uint16":
         return pixels.astype(np.uint16) * np.uint16(256)
     return pixels.astype(np.float32) * np.float32(1 / 255)
+
+
+def decode_image_in_passing(contents: ImageBytes, channels: int) -> Pixels:
+    """The first frame, uint8 [height, width, channels], in memory that this thread's next such call may write over."""
+    kind = _known_format(contents)
+    if kind == "JPEG":
+        return decode_jpeg_in_passing(contents, channels)
+    if kind == "PNG":
+        return decode_png(contents, channels)
+    return _eight_bits(kind, contents, channels, expand_animations=False)
+
+
+def _known_format(contents: ImageBytes) -> str:
+    kind = image_format(contents) if isinstance(contents, ImageBytes) else None
+    if kind not in ("JPEG", "PNG", "GIF", "BMP", "WebP"):
+        refuse(contents, _FORMATS)
+    return kind
+
+
+def _eight_bits(kind: str, contents: ImageBytes, channels: int, expand_animations: bool) -> Pixels:
+    if kind == "JPEG":
+        return decode_jpeg(contents, channels)
+    if kind == "BMP":
+        return decode_bmp(contents, channels)
+    if kind == "GIF" and channels not in (0, 3):
+        raise InvalidArgumentError(f"channels={channels!r} is not supported for a GIF: 0 or 3")
+    frames = None if expand_animations else 1
+    pixels = decode_gif(contents, frames) if kind == "GIF" else decode_webp(contents, channels, frames)
+    return pixels if expand_animations else pixels[0]
 
 
 def _sample_kind(dtype: DTypeLike) -> str:
@@ -148,75 +122,3 @@ def _sample_kind(dtype: DTypeLike) -> str:
     if name not in ("uint8", "uint16", "float32"):
         raise InvalidArgumentError(f"dtype={name} is not supported for an image: uint8, uint16 or float32")
     return name
-
-
-def _unsupported(channels: int, ratio: int, acceptable_fraction: float, dct_method: str) -> NoReturn:
-    if channels not in (0, 1, 3):
-        raise InvalidArgumentError(f"channels={channels!r} is not supported for a JPEG: 0 (as stored), 1 or 3")
-    if ratio not in (1, 2, 4, 8):
-        raise InvalidArgumentError(f"ratio={ratio!r} is not supported: 1, 2, 4 or 8")
-    if dct_method not in _FAST_DCT:
-        raise InvalidArgumentError(f'dct_method={dct_method!r} is not supported: "INTEGER_ACCURATE" or "INTEGER_FAST"')
-    raise InvalidArgumentError(
-        f"acceptable_fraction={acceptable_fraction!r} is not supported: leave it at 1.0; "
-        "try_recover_truncated=True accepts any truncated image"
-    )
-
-
-def _check_frame(contents: ImageBytes, frame: int, height: int, width: int, components: int) -> None:
-    if frame == 0:
-        raise InvalidArgumentError(
-            f"undecodable JPEG: its {len(contents):,} bytes have no complete header (truncated, or damaged)"
-        )
-    check_dimensions("JPEG", height, width)
-    if components not in (1, 3, 4):
-        raise InvalidArgumentError(f"undecodable JPEG: {components} components; grey, colour and CMYK have 1, 3 and 4")
-    scans = bytes(contents).count(b"\xff\xda") if frame in _PROGRESSIVE else 0
-    most = min(MAX_SCANS, LARGE_SCANS * limits().image_pixels // (height * width))
-    if scans > most:
-        raise InvalidArgumentError(
-            f"this JPEG of {height:,} x {width:,} pixels has {scans:,} scans, more than the {most} that are decoded: "
-            "save it anew"
-        )
-
-
-def _decode(
-    contents: ImageBytes, colours: str, height: int, width: int, ratio: int, plain: bool, fast: bool, *, strict: bool
-) -> Pixels:
-    """As simplejpeg gives it; strict makes an error of what libjpeg only warns of."""
-    if simplejpeg is None:
-        if plain or fast:
-            raise InvalidArgumentError("fancy_upscaling=False and INTEGER_FAST need simplejpeg: pip install simplejpeg")
-        return _decode_by_pillow(contents, colours, height, width, ratio)
-    if ratio == 1:
-        return simplejpeg.decode_jpeg(contents, colours, fast, plain, strict=strict)  # type: ignore[no-any-return]
-    # The smallest scaling that keeps these minima is the one of exactly 1 / ratio.
-    return simplejpeg.decode_jpeg(contents, colours, fast, plain, height, width, ratio, strict=strict)  # type: ignore[no-any-return]
-
-
-def _decode_by_pillow(contents: ImageBytes, colours: str, height: int, width: int, ratio: int, *_: Any) -> Pixels:
-    """Pillow's bare codec: it steps over damage but not over the end, and reads no metadata, so it has no warnings."""
-    mode = _PILLOW_MODES[colours]
-    image = Image.frombytes(mode, (width, height), bytes(contents), "jpeg", mode, "", ratio, 0)
-    pixels = np.array(image)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
-
-
-def _decode_tolerantly(contents: ImageBytes, options: tuple[Any, ...], size: tuple[int, int], recover: bool) -> Pixels:
-    """What libjpeg makes of a damaged file, provided that it reaches the end of the image."""
-    contents = bytes(contents) + _END_OF_IMAGE if recover else contents
-    try:
-        pixels = _decode_by_pillow(contents, *options)
-        # Only now is it known that nothing fatal comes: simplejpeg would return what was decoded up to there.
-        return _decode(contents, *options, strict=False) if options[-1] or options[-2] else pixels
-    except (ValueError, RuntimeError, OSError) as error:
-        what = f"undecodable JPEG ({size[0]} x {size[1]} by its header, {len(contents):,} bytes)"
-        raise InvalidArgumentError(f"{what}: {_WHY.get(str(error), error)}") from error
-
-
-def _from_cmyk(pixels: Pixels, adobe: bool) -> Pixels:
-    """RGB of CMYK; Adobe's are stored inverted."""
-    wide = pixels.astype(np.uint16)
-    if not adobe:
-        wide = np.uint16(255) - wide
-    return (wide[:, :, :3] * wide[:, :, 3:] // np.uint16(255)).astype(np.uint8)

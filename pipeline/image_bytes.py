@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from typing import NoReturn
 
 from .errors import InvalidArgumentError
 from .limits import Limits, limits
 
-__all__ = ["MAX_PIXELS", "ImageBytes", "check_dimensions", "image_format", "refuse"]
+__all__ = ["MAX_PIXELS", "ImageBytes", "check_dimensions", "checked_window", "image_format", "refuse"]
 
 #: Images that announce more pixels than this are refused before they are decoded, where nobody set another limit.
 MAX_PIXELS = Limits().image_pixels
@@ -40,7 +42,13 @@ _SIGNATURES = (
 )
 
 #: Which function reads a format.
-_DECODERS = {"JPEG": "decode_jpeg", "PNG": "decode_png", "BMP": "decode_bmp"}
+_DECODERS = {
+    "JPEG": "decode_jpeg",
+    "PNG": "decode_png",
+    "BMP": "decode_bmp",
+    "GIF": "decode_gif",
+    "WebP": "decode_webp",
+}
 
 
 def image_format(contents: ImageBytes) -> str | None:
@@ -79,7 +87,7 @@ def refuse(contents: object, wanted: str) -> NoReturn:
     raise InvalidArgumentError(f"not a {wanted}: {looks}, which is {name}: {advice}")
 
 
-def check_dimensions(name: str, height: int, width: int) -> None:
+def check_dimensions(name: str, height: int, width: int, frames: int = 1) -> None:
     """Refuse a format that is not to be decoded, and what the header announces: nothing, or too many pixels."""
     most, formats = limits().image_pixels, limits().image_formats
     if name not in formats:
@@ -87,8 +95,25 @@ def check_dimensions(name: str, height: int, width: int) -> None:
         raise InvalidArgumentError(f"a {name} is not decoded here: limits.formats allows {allowed}")
     if height == 0 or width == 0:
         raise InvalidArgumentError(f"undecodable {name}: its header says {height} x {width} pixels")
-    if height * width > most:
+    if height * width * frames > most:
+        times = f"{frames:,} frames of " if frames > 1 else ""
         raise InvalidArgumentError(
-            f"this {name} is {height:,} x {width:,} pixels, more than the {most:,} that are decoded: "
+            f"this {name} is {times}{height:,} x {width:,} pixels, more than the {most:,} that are decoded: "
             "make it smaller before it is stored, or raise limits.pixels"
         )
+
+
+def checked_window(window: Sequence[int], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """First row, first column, height and width of a part that lies inside an image [height, width, channels]."""
+    try:
+        top, left, height, width = (operator.index(each) for each in window)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(
+            f"a window is (first row, first column, height, width) in whole pixels, not {window!r}"
+        ) from None
+    if min(top, left) < 0 or min(height, width) < 1 or top + height > shape[-3] or left + width > shape[-2]:
+        raise InvalidArgumentError(
+            f"the window of {height} x {width} pixels from row {top} and column {left} on does not lie inside an "
+            f"image of {shape[-3]} x {shape[-2]}"
+        )
+    return top, left, height, width

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 __all__ = ["FORMATS", "Limits", "enforce", "from_text", "limits", "to_text"]
 
 #: Image formats that there are decoders for.
-FORMATS = ("JPEG", "PNG", "BMP")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WebP")
 #: A block of one element has its bounds beside it, and what its message says of it.
 _ROOM = 1 << 20
 
@@ -35,7 +35,7 @@ class Limits:
     element_bytes: int = 256 << 20  #: Of one element, decoded; of one batch, too.
     content_bytes: int = 1 << 30  #: Of a compressed file's content, if it is also
     content_ratio: int = 200  #: so many times larger than what is compressed. Either alone is common.
-    image_pixels: int = 50_000_000  #: That an image's header may announce.
+    image_pixels: int = 50_000_000  #: That an image's header may announce; all frames of an animation together.
     image_formats: tuple[str, ...] = FORMATS  #: That are decoded.
     error_bytes: int = 4096  #: Of each text in an error that travels.
     graph_bytes: int = 8 << 30  #: Of the functions and arrays that one graph carries, each.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import decode_image
+from .decoding import decode_image_in_passing
 from .errors import InvalidArgumentError
 from .image_bytes import ImageBytes
 from .kernels.resample import (
@@ -79,11 +79,11 @@ def decode_and_resize(
     channels: int = 3,
     method: str = "bilinear",
 ) -> NDArray[np.uint8]:
-    """The pixels of a JPEG, PNG or BMP at a size, uint8 [height, width, channels].
+    """The pixels of a JPEG, PNG, GIF, BMP or WebP at a size, uint8 [height, width, channels].
 
-    `size` is (height, width) in pixels; `channels` as in `decode_image`. The format is told by the
-    bytes. The pixels are those of `resize(decode(contents), size, method, antialias)`, rounded to whole numbers;
-    fixed-point arithmetic makes them the same on every machine.
+    `size` is (height, width) in pixels; `channels` as in `decode_image`. The format is told by the bytes; of several
+    frames it is the first. The pixels are those of `resize(decode(contents), size, method, antialias)`, rounded to
+    whole numbers; fixed-point arithmetic makes them the same on every machine.
 
     Raises InvalidArgumentError, as `decode_jpeg`, `decode_png` and `resize` do.
 
@@ -94,9 +94,9 @@ def decode_and_resize(
     """
     _check_method(method)
     height, width = _checked_size(size)
-    image = decode_image(contents, channels)
+    image = decode_image_in_passing(contents, channels)
     if image.shape[:2] == (height, width):
-        return image
+        return image.copy()
     out = np.empty((height, width, image.shape[2]), np.uint8)
     if method == "nearest":
         _take_nearest(image, out)

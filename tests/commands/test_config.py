@@ -90,7 +90,7 @@ def test_relative_paths_are_relative_to_the_file_and_options_to_where_one_is(
         ('[server]\nroots = "/data"', "server.roots is '/data': it must be a list of folders"),
         ('[server]\nroots = [""]', "server.roots is ['']: it must be a list of folders"),
         ('[security]\nmodules = ["a-b"]', "security.modules is ['a-b']: it must be a list of modules"),
-        ('[limits]\nformats = ["GIF"]', "limits.formats is ['GIF']: it must be a list of some of JPEG, PNG, BMP"),
+        ('[limits]\nformats = ["TIFF"]', "limits.formats is ['TIFF']: it must be a list of some of JPEG, PNG, GIF,"),
         ('[limits]\nelement = "1 GiB"', "a frame has to hold an element and 1 MiB"),
         ("[limits]\nframes = 7", "limits.frames is 7: it must be a whole number from 8 to 1,024"),
         ("[server", "this is no TOML: "),

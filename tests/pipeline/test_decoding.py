@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from headrace.pipeline import decoding
+from headrace.pipeline import jpeg
 from headrace.pipeline.decoding import decode_image, decode_jpeg, decode_png, read_file
 from headrace.pipeline.errors import InvalidArgumentError, NotFoundError
 from headrace.pipeline.image_bytes import MAX_PIXELS
@@ -57,7 +57,7 @@ def test_the_accurate_dct_is_the_default_with_and_without_simplejpeg(
 ) -> None:
     expected = np.load(IMAGES / f"{name}.npz")["accurate"]
     assert_same(decode_jpeg(read_file(IMAGES / name)), expected)
-    monkeypatch.setattr(decoding, "simplejpeg", None)
+    monkeypatch.setattr(jpeg, "simplejpeg", None)
     assert_same(decode_jpeg(read_file(IMAGES / name)), expected)
 
 
@@ -67,12 +67,12 @@ def test_both_decoders_agree_on_every_argument(
     name: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = decode_jpeg(read_file(IMAGES / name), **arguments)
-    monkeypatch.setattr(decoding, "simplejpeg", None)
+    monkeypatch.setattr(jpeg, "simplejpeg", None)
     assert_same(decode_jpeg(read_file(IMAGES / name), **arguments), expected)
 
 
 def test_without_simplejpeg_what_pillow_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "simplejpeg", None)
+    monkeypatch.setattr(jpeg, "simplejpeg", None)
     with pytest.raises(InvalidArgumentError, match="need simplejpeg"):
         decode_jpeg(read_file(IMAGES / "baseline_444.jpg"), fancy_upscaling=False)
 
@@ -191,7 +191,9 @@ def saved(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "WebP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("decode", [decode_jpeg, decode_png])
 def test_another_format_is_named(decode: Callable[[bytes], Any], kind: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"which is {kind}: (convert it to JPEG or PNG|use decode_bmp)"):
+    with pytest.raises(
+        InvalidArgumentError, match=f"which is {kind}: (convert it to JPEG or PNG|use decode_(bmp|gif|webp))"
+    ):
         decode(saved(kind))
 
 
@@ -406,8 +408,8 @@ def test_samples_are_widened_as_tensorflow_does() -> None:
 @pytest.mark.parametrize(
     ("contents", "arguments", "message"),
     [
-        (b"GIF89a......", {}, "not a JPEG, PNG or BMP: .* which is GIF: convert it to JPEG or PNG"),
-        (b"RIFF\0\0\0\0WEBPVP8 ", {"expand_animations": False}, "which is WebP"),
+        (b"II*\0......", {}, "not a JPEG, PNG, GIF, BMP or WebP: .* which is TIFF: convert it to JPEG or PNG"),
+        (b"\0\0\0\x1cftypavif", {"expand_animations": False}, "which is AVIF"),
         (b"", {}, "there are no bytes"),
         (b"hello there", {}, "no image format that we know"),
         ("a.png", {}, "not from str"),

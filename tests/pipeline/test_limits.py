@@ -107,22 +107,23 @@ def test_compressed_content_may_be_as_large_or_as_compressed_as_the_limits_say(
         read()
 
 
-@pytest.mark.parametrize("name", ["jpeg", "png", "bmp"])
+@pytest.mark.parametrize("name", ["jpeg", "png", "bmp", "gif", "webp"])
 def test_an_image_may_have_as_many_pixels_as_the_limit_says_and_be_of_the_formats_that_are_allowed(
     name: str, enforced: Enforced
 ) -> None:
     files = {"jpeg": "baseline_444.jpg", "png": "rgb.png", "bmp": "rgb.bmp"}
+    files |= {"gif": "animated.gif", "webp": "animated.webp"}
     decode = getattr(hr.io, f"decode_{name}")
     content = hr.io.read_file(str(ROOT / "tests/data/images" / files[name]))
     pixels = decode(content)
-    height, width = pixels.shape[:2]
-    enforced(image_pixels=height * width)
+    all_frames = int(np.prod(pixels.shape[:-1]))
+    enforced(image_pixels=all_frames)
     np.testing.assert_array_equal(decode(content), pixels)
-    enforced(image_pixels=height * width - 1)
-    with pytest.raises(hr.InvalidArgumentError, match=f"more than the {height * width - 1:,} that are decoded"):
+    enforced(image_pixels=all_frames - 1)
+    with pytest.raises(hr.InvalidArgumentError, match=f"more than the {all_frames - 1:,} that are decoded"):
         decode(content)
-    enforced(image_formats=tuple(each for each in FORMATS if each != name.upper()))
-    with pytest.raises(hr.InvalidArgumentError, match=rf"a {name.upper()} is not decoded here: limits\.formats allows"):
+    enforced(image_formats=tuple(each for each in FORMATS if each.lower() != name))
+    with pytest.raises(hr.InvalidArgumentError, match=r"a \w+ is not decoded here: limits\.formats allows"):
         decode(content)
     with pytest.raises(hr.InvalidArgumentError, match="is not decoded here"):
         hr.io.decode_image(content)
@@ -163,7 +164,7 @@ def test_what_a_graph_carries_ends_where_the_limit_says(tmp_path: Path, enforced
         ({"frames": 0}, "frames is 0"),
         ({"depth": 1.5}, "depth is 1.5"),
         ({"element_bytes": 2 << 20, "frame_bytes": 2 << 20}, "a frame has to hold an element"),
-        ({"image_formats": ("GIF",)}, "image_formats has 'GIF': there are JPEG, PNG, BMP"),
+        ({"image_formats": ("TIFF",)}, "image_formats has 'TIFF': there are JPEG, PNG, GIF, BMP, WebP"),
     ],
 )
 def test_limits_that_cannot_be_are_refused_by_name(wrong: dict[str, Any], why: str) -> None:

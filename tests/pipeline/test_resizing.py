@@ -231,7 +231,7 @@ def test_an_unknown_method_is_refused_before_anything_is_decoded() -> None:
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        (b"GIF89a...", "not a JPEG, PNG or BMP: .* which is GIF"),
+        (b"II*\0....", "not a JPEG, PNG, GIF, BMP or WebP: .* which is TIFF"),
         (b"", "no bytes"),
         ("a.jpg", "not from str"),
         (b"\xff\xd8\xff", "no complete header"),

@@ -25,8 +25,9 @@ from .kernels.resample import (
     triangle_taps,
 )
 from .kernels.tiles import fits_tiles, resample_tiles, to_words
+from .pixels import checked_image
 
-__all__ = ["decode_and_resize", "resize"]
+__all__ = ["decode_and_resize", "resize", "resize_as_stored"]
 
 #: Tables of weights that are kept; one for each pair of lengths that occurs.
 _TABLES = 4096
@@ -57,7 +58,7 @@ def resize(image: NDArray[Any], size: Sequence[int], method: str = "bilinear", a
     """
     _check_method(method)
     height, width = _checked_size(size)
-    image = _checked_image(image)
+    image = checked_image(image)
     if method != "nearest":
         image = np.ascontiguousarray(image if image.dtype in _READ else image.astype(np.float32))
     dtype = image.dtype if method == "nearest" else np.dtype(np.float32)
@@ -93,15 +94,26 @@ def decode_and_resize(
     ((64, 48, 3), dtype('uint8'))
     """
     _check_method(method)
-    height, width = _checked_size(size)
+    size = _checked_size(size)
     image = decode_image_in_passing(contents, channels)
-    if image.shape[:2] == (height, width):
-        return image.copy()
-    out = np.empty((height, width, image.shape[2]), np.uint8)
+    return image.copy() if image.shape[:2] == size else _resized_bytes(image, size, method, antialias)
+
+
+def resize_as_stored(image: NDArray[Any], size: Sequence[int], method: str, antialias: bool) -> NDArray[Any]:
+    """As `resize`, but one image, which is contiguous; of uint8 the whole numbers that `decode_and_resize` gives."""
+    if image.dtype != np.uint8:
+        return resize(image, size, method, antialias)
+    _check_method(method)
+    size = _checked_size(size)
+    return image if image.shape[:2] == size else _resized_bytes(image, size, method, antialias)
+
+
+def _resized_bytes(image: NDArray[np.uint8], size: tuple[int, int], method: str, antialias: bool) -> NDArray[np.uint8]:
+    out = np.empty((*size, image.shape[2]), np.uint8)
     if method == "nearest":
         _take_nearest(image, out)
-        return out
-    _resize_to_bytes(image, out, method, antialias)
+    else:
+        _resize_to_bytes(image, out, method, antialias)
     return out
 
 
@@ -173,17 +185,3 @@ def _checked_size(size: Sequence[int]) -> tuple[int, int]:
     if height <= 0 or width <= 0:
         raise InvalidArgumentError(f"size={size!r}: height and width must be above 0")
     return height, width
-
-
-def _checked_image(image: NDArray[Any]) -> NDArray[Any]:
-    """An array that is an image or a batch of them, of real numbers."""
-    image = np.asarray(image)
-    if image.ndim not in (3, 4):
-        raise InvalidArgumentError(
-            f"an image is [height, width, channels] and a batch [n, height, width, channels], got shape {image.shape}"
-        )
-    if 0 in image.shape[-3:]:
-        raise InvalidArgumentError(f"an image of shape {image.shape} has no pixels to resize")
-    if image.dtype.kind not in "buif":
-        raise InvalidArgumentError(f"pixels of dtype {image.dtype} cannot be resized: give real numbers")
-    return image

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .augment import random_flip_left_right
+from .flipping import random_flip_left_right
 from .dataset import Dataset
 from .features import FixedLenFeature, VarLenFeature
 from .files import CsvDataset, TextLineDataset, TFRecordDataset

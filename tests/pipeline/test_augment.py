@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.pipeline.augment import random_crop, random_flip_left_right
+from headrace.pipeline.cropping import random_crop
 from headrace.pipeline.errors import InvalidArgumentError
+from headrace.pipeline.flipping import random_flip_left_right
 
 
 class Always(np.random.Generator):

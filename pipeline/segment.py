@@ -192,12 +192,11 @@ class _Run:
     chunk: Chunk = field(init=False)  #: That at hand.
     step: int = 0  #: How many of the functions have seen the element at hand.
     tags: list[int] = field(default_factory=list)  #: What they said of it.
-    alike: bool = False  #: Whether elements stay as they are, and get tags alone.
+    alike: bool = False  #: Whether elements of the chunk stay where they are, and get tags alone.
 
     def __post_init__(self) -> None:
         self.poison = {each.position: each for each in self.work.poison}
         self.calls = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
-        self.alike = 0 < len(self.calls) == self.segment.tags
 
     def whole(self, chunk: Chunk, first: int) -> Piece:
         """A chunk that no function looks at."""
@@ -228,6 +227,8 @@ class _Run:
     def apply(self, chunk: Chunk, first: int) -> Iterator[Piece]:
         """The chunk's elements through the functions, in pieces that end where the appetite does."""
         self.chunk, who = chunk, self._identities(chunk)
+        # Arrays could be kept by a function, and written into later.
+        self.alike = len(self.calls) == self.segment.tags and not any(each.rank for each in chunk.block.columns)
         starts = chunk.offsets.tolist()
         ends = [*starts[1:], chunk.next]
         collected = self._collected(first, who)
@@ -265,13 +266,13 @@ class _Run:
         for step, generator in self.calls:
             self.step += 1
             if flat is not None:
-                value, flat = flat[1].pack(flat[0]), None
+                value = flat[1].pack(flat[0])
+            given = np.int64(self.tags[-1]) if step.kind == SIZE else value
             try:
                 if step.start is None:
-                    given = np.int64(self.tags[-1]) if step.kind == SIZE else value
                     result = step.function(given, lambda: generator(int(who[0]), int(who[1])))  # noqa: B023
                 else:
-                    result = _numbered(step.start + at, value)
+                    result = _numbered(step.start + at, given)
                 if step.kind == _MAP:
                     flat = flatten(restack(result))
                 elif step.kind in KINDS:
@@ -283,8 +284,9 @@ class _Run:
                     raise
                 told = failure(step.function, error)
                 raise self._place(told, row, step.function.name) from told.__cause__
-            del result
+            del result, given
             if flat is not None:
+                value = None  # or else we would seem to be somebody else who holds the arrays
                 own(flat[0])
         if self.alike and self.chunk.block.rows > 1:
             return _IN_ITS_BLOCK

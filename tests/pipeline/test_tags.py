@@ -90,6 +90,22 @@ def test_whole_numbers_of_any_kind_will_do(answer: Any) -> None:
     assert piece.tags.tolist() == [[7]]
 
 
+@pytest.mark.parametrize("behind", ["a map", "nothing"])
+def test_what_a_function_keeps_and_writes_into_later_does_not_reach_earlier_elements(behind: str) -> None:
+    kept: list[Any] = []
+
+    def keep(x: Any) -> bool:
+        for each in kept:
+            each += 100
+        kept.append(x if len(kept) % 2 else x[:1])
+        return True
+
+    rows = Dataset.from_tensor_slices(np.arange(20).reshape(10, 2))
+    source = rows.map(lambda x: x + 0) if behind == "a map" else rows
+    found = list(source.take_while(keep))
+    assert [each.tolist() for each in found] == [[2 * i, 2 * i + 1] for i in range(10)]
+
+
 # On the wire.
 
 

@@ -95,7 +95,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
         Dataset.range(40).map(fails_at_sevens).bucket_by_sequence_length(lambda x: x % 5, [2, 3], [2, 3, 4]).shuffle(3)
     ),
     "rejection_resample": lambda: (
-        Dataset.range(90).map(fails_at_sevens).rejection_resample(lambda x: x % 3 // 2, [1, 1]).shuffle(3)
+        Dataset.range(40).map(fails_at_sevens).rejection_resample(lambda x: x % 3 // 2, [1, 1]).shuffle(3)
     ),
     "choose": lambda: Dataset.choose_from_datasets(
         [Dataset.range(9).shuffle(4), Dataset.range(50, 90).map(fails_at_sevens).shuffle(5)],
@@ -111,10 +111,10 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
         rerandomize_each_iteration=True,
     ).take(25),
     "window": lambda: (
-        Dataset.range(30).map(fails_at_sevens).window(3, 2).shuffle(3).flat_map(lambda w: w.shuffle(2).batch(2))
+        Dataset.range(20).map(fails_at_sevens).window(3, 2).shuffle(3).flat_map(lambda w: w.shuffle(2).batch(2))
     ),
     "group_by_window": lambda: (
-        Dataset.range(40).group_by_window(lambda x: x % 4, lambda _, w: w.batch(2), 3).shuffle(3)
+        Dataset.range(22).group_by_window(lambda x: x % 4, lambda _, w: w.batch(2), 3).shuffle(3)
     ),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),
 }

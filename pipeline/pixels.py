@@ -95,7 +95,8 @@ def _from_floats(image: Image, wanted: np.dtype[Any]) -> Image:
     # The largest float below the end: of 64 bits the end itself is none.
     top = work(limits.max)
     top = np.nextafter(top, work(0)) if int(top) > limits.max else top
-    return np.clip(scaled, work(limits.min), top).astype(wanted)
+    whole: Image = np.clip(scaled, work(limits.min), top).astype(wanted)
+    return whole
 
 
 def _between_integers(image: Image, wanted: np.dtype[Any], saturate: bool) -> Image:

@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .flipping import random_flip_left_right
+from .colours import adjust_hue
 from .dataset import Dataset
 from .features import FixedLenFeature, VarLenFeature
 from .files import CsvDataset, TextLineDataset, TFRecordDataset
+from .flipping import flip_left_right
 from .kernels.compile import marker
 from .making import make_example, make_sequence_example
 from .parser import Spec
 from .parsing import parse_example, parse_single_example
 from .records import TFRecordWriter, scan_records
 from .resizing import decode_and_resize, resize
+from .rotating import rotate
 from .sequence_parsing import parse_single_sequence_example
 from .tracks import pack, unpack
 
@@ -94,4 +96,9 @@ def _images(_: Path) -> None:
             resize(pixels.astype(dtype), (8, 8), antialias=antialias)
     for method in ("area", "nearest"):
         decode_and_resize(file.getvalue(), (8, 8), method=method)
-    random_flip_left_right(pixels, np.random.default_rng(0))
+    decode_and_resize(file.getvalue(), (16, 16))
+    flip_left_right(pixels)
+    adjust_hue(pixels, 0.5)
+    for image in (pixels, pixels.astype(np.float32)):
+        for interpolation in ("bilinear", "nearest"):
+            rotate(image, 30, interpolation)

@@ -26,7 +26,7 @@ from .nodes import (
 from .place import START, Place
 from .probe import element_spec
 from .segment import Segment, segment_at
-from .spec import TensorSpec, dtype_name
+from .spec import DatasetSpec, TensorSpec, dtype_name
 from .structure import flatten_as_is
 
 __all__ = ["Explained", "Explanation", "Stage", "explain"]
@@ -106,16 +106,22 @@ def counted(number: int) -> str:
 def shown(spec: Any) -> str:
     """A nesting of specs in a line.
 
-    >>> shown({"x": TensorSpec((None, 3), "float32"), "y": TensorSpec((), bytes)})
-    'x: float32 [?, 3], y: bytes'
+    >>> shown({"x": TensorSpec((None, 3), "float32"), "y": DatasetSpec(TensorSpec((), bytes))})
+    'x: float32 [?, 3], y: dataset of (bytes)'
     """
     if spec is None:
         return "?"
     specs, structure = flatten_as_is(spec)
-    told = [f"{dtype_name(each.dtype)}{_shape(each)}" for each in specs]
+    told = list(map(_one, specs))
     if structure.kind == "leaf":
         return told[0]
     return ", ".join(f"{name}: {each}" for name, each in zip(structure.names(), told, strict=True))
+
+
+def _one(spec: TensorSpec) -> str:
+    if isinstance(spec, DatasetSpec):
+        return f"dataset of ({shown(spec.element_spec)})"
+    return f"{dtype_name(spec.dtype)}{_shape(spec)}"
 
 
 def _shape(spec: TensorSpec) -> str:

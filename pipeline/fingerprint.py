@@ -40,13 +40,16 @@ _SILENT: dict[str, frozenset[str]] = {
 }
 #: What users call an operator where its node is named otherwise.
 _NAMES = {
+    "Bucket": "bucket_by_sequence_length",
     "Configured": "with_options",
     "Csv": "CsvDataset",
     "FixedRecords": "FixedLengthRecordDataset",
     "Lines": "TextLineDataset",
     "Noted": "with_options",
     "Records": "TFRecordDataset",
+    "Resample": "rejection_resample",
     "Rows": "from_tensor_slices",
+    "WindowByKey": "group_by_window",
 }
 
 

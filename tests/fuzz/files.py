@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from headrace.pipeline.bmp import decode_bmp
-from headrace.pipeline.decoding import decode_image, decode_jpeg
+from headrace.pipeline.decoding import decode_and_crop_jpeg, decode_gif, decode_image, decode_jpeg, decode_webp
 from headrace.pipeline.errors import HeadraceError
 from headrace.pipeline.kernels import framing
 from headrace.pipeline.kernels.jpeg_header import read_jpeg_header
 from headrace.pipeline.limits import limits
 from headrace.pipeline.png import decode_png
 from headrace.pipeline.records import masked, read_records, scan_records
+from headrace.pipeline.resizing import decode_and_resize
 
 from .decoder import Decoder, Place, a_folder, under
 from .mutation import cut_and_pasted
@@ -168,7 +169,9 @@ def _is_image(pixels: Any, *channels: int) -> None:
 def _jpeg(contents: Any) -> None:
     read_jpeg_header(np.frombuffer(contents, np.uint8))
     _is_image(decode_jpeg(contents, 3, ratio=2), 3)
-    _is_image(decode_jpeg(contents, try_recover_truncated=True), 1, 3)
+    _is_image(decode_jpeg(contents, try_recover_truncated=True, exif_orientation=True), 1, 3)
+    _is_image(decode_and_crop_jpeg(contents, (0, 0, 1, 1)), 1, 3)
+    _is_image(decode_and_resize(contents, (20, 20), antialias=True), 3)
     _is_image(decode_image(contents), 1, 3)
 
 
@@ -181,6 +184,31 @@ def _png(contents: Any) -> None:
 def _bmp(contents: Any) -> None:
     _is_image(decode_bmp(contents), 1, 3, 4)
     _is_image(decode_bmp(contents, 3), 3)
+
+
+def _are_frames(frames: Any, *channels: int) -> None:
+    assert frames.ndim == 4
+    assert 0 < frames[..., 0].size <= PIXELS
+    assert frames.shape[3] in channels
+
+
+def _gif(contents: Any) -> None:
+    _are_frames(decode_gif(contents), 3)
+    _is_image(decode_image(contents, 3, expand_animations=False), 3)
+
+
+def _webp(contents: Any) -> None:
+    _are_frames(decode_webp(contents), 3, 4)
+    _is_image(decode_image(contents, expand_animations=False), 3, 4)
+
+
+def resized(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    """Changed, with small numbers in 16 bits somewhere: where frames lie, and how large they are."""
+    out = bytearray(cut_and_pasted(data, rng, others))
+    for _ in range(rng.randrange(1, 5)):
+        if len(out) > 8:
+            struct.pack_into("<H", out, rng.randrange(len(out) - 2), rng.choice((0, 1, 2, 30, 40, 48, 64, 1000, 65535)))
+    return bytes(out)
 
 
 def checked_chunks(data: bytes) -> bytes:
@@ -234,4 +262,6 @@ FILES = (
     Decoder("jpeg", _small(_jpeg), lambda: golden("images/*.jpg")),
     Decoder("png", _small(_png), lambda: golden("images/*.png"), (rechecked, rearranged, cut_and_pasted)),
     Decoder("bmp", _small(_bmp), lambda: golden("images/*.bmp")),
+    Decoder("gif", _small(_gif), lambda: golden("images/*.gif"), (cut_and_pasted, resized)),
+    Decoder("webp", _small(_webp), lambda: golden("images/*.webp"), (cut_and_pasted, resized)),
 )

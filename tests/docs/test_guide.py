@@ -10,7 +10,13 @@ from .pages import DOCS, blocks_of, run_page, some_files
 
 #: Pages all of whose blocks of Python are run.
 PAGES = sorted(
-    [*(DOCS / "guide").glob("*.md"), DOCS / "explain.md", DOCS / "from-tf-data.md", DOCS / "from-pytorch.md"]
+    [
+        *(DOCS / "guide").glob("*.md"),
+        DOCS / "explain.md",
+        DOCS / "from-tf-data.md",
+        DOCS / "from-pytorch.md",
+        DOCS / "images.md",
+    ]
 )
 
 

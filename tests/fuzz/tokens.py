@@ -44,6 +44,22 @@ def _fails(x: Any) -> Any:
     return x
 
 
+def _small(x: Any) -> bool:
+    return bool(x[0] < 99)
+
+
+def _third(x: Any) -> int:
+    return int(x) % 3 // 2
+
+
+def _kind(x: Any) -> int:
+    return len(x["b"])
+
+
+def _padded(key: Any, window: Dataset) -> Dataset:
+    return window.padded_batch(2)
+
+
 RECORDS = [str(DATA / "tfrecord" / "small.tfrecord")] * 2
 NUMBERS = Dataset.range(40)
 #: Between them they have every operator that has a state, and every way in which elements are told.
@@ -56,6 +72,12 @@ PIPELINES: Sequence[Dataset] = (
     TFRecordDataset(RECORDS).shuffle(3).repeat().batch(2).take(20),
     NUMBERS.map(_fails).shuffle(6).with_options(Options(on_error="skip", seed=3)).prefetch(2),
     Dataset.from_generator(lambda: iter(range(30)), output_types=np.int64).shuffle(5).ignore_errors().batch(2),
+    NUMBERS.map(_fails)
+    .bucket_by_sequence_length(int, [9, 30], [2, 3, 2], no_padding=True)
+    .shuffle(3)
+    .take_while(_small),
+    NUMBERS.map(_fails).rejection_resample(_third, [1, 1]).window(3, 2).shuffle(3),
+    NUMBERS.map(_ragged).shuffle(4).group_by_window(_kind, _padded, 3).shuffle(2).window(2, 3),
 )
 
 

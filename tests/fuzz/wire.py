@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from random import Random
@@ -24,7 +25,18 @@ from headrace.pipeline.frames import from_frames, plain, to_frames
 from headrace.pipeline.graph import blobs_in, decode_outline, decode_whole, encode
 from headrace.pipeline.local import LocalIterator
 from headrace.pipeline.messages import MESSAGES, VERSION, Deliver, Hello, Lease, Pieces, Refused
-from headrace.pipeline.nodes import FlatMap, Generator, Interleave, Lines, ListFiles, Map, Node, Records, Unbatch
+from headrace.pipeline.nodes import (
+    FlatMap,
+    Generator,
+    Interleave,
+    Lines,
+    ListFiles,
+    Map,
+    Node,
+    Records,
+    Tagged,
+    Unbatch,
+)
 from headrace.pipeline.padding import Padding, pad_block
 from headrace.pipeline.pieces import block_from, payload_from, piece_buffers, piece_from
 from headrace.pipeline.resolve import resolve
@@ -108,7 +120,10 @@ def real_messages() -> Sequence[bytes]:
     for block in _blocks():
         at = np.arange(block.rows)
         piece = Piece(0, block.rows, block, identities(5, at), at)
-        found.append(to_frames(Pieces(7, 1, 0, block.rows, False, block.layout.to_data()), piece_buffers(piece, WORK)))
+        told = Pieces(7, 1, 0, block.rows, False, block.layout.to_data())
+        found.append(to_frames(told, piece_buffers(piece, WORK)))
+        piece.tags = np.stack([at, at + 1], axis=1)
+        found.append(to_frames(replace(told, tags=2), piece_buffers(piece, WORK)))
     error = to_data(DataLossError("a.tfrecord", "cut", 12))
     found += [to_frames(Pieces(7, 1, 0, 1, True, None, error)), to_frames(Refused(error))]
     found.append(cut([*to_frames(Pieces(7, 1, 0, 1, True)), bytes(CHUNK_BYTES + 5)])[:2])
@@ -135,6 +150,8 @@ ELEMENTS: Sequence[Sequence[Any]] = (
     [(np.bool_(True), {"b": b"x", "a": (np.complex64(1j),)})],
     [Pair(np.uint8(3), b"right"), Pair(np.uint8(4), b"")],
     [(), (), ()],
+    [(np.int64(3), next(iter(Dataset.from_tensor_slices([["a"], ["bc"], ["d"]]).window(2))))],
+    list(Dataset.range(7).map(lambda n: np.arange(n)).window(2).window(2)),
 )
 
 
@@ -153,6 +170,8 @@ def _use(block: Block) -> None:
     """Everything that is done with blocks that came from elsewhere."""
     for element in islice(block, 100):
         assert repr(element)
+        while isinstance(element, Dataset):  # what was taken can be read
+            element = next(iter(element), None)
     for column in block.columns:
         assert (column.sizes(np.arange(block.rows)) >= 0).all()
     if not 0 < block.rows < 1000:
@@ -190,8 +209,9 @@ def _graph(data: bytes, _: Place) -> None:
 
 def _runs_alone(node: Node) -> bool:
     """Whether it needs no file and no function, and does not have to pull much before something comes."""
-    kinds = Map | FlatMap | Interleave | Generator | Records | Lines | ListFiles | Unbatch
-    numbers = [value for name in ("size", "count", "index") if type(value := getattr(node, name, 0)) is int]
+    kinds = Map | Tagged | FlatMap | Interleave | Generator | Records | Lines | ListFiles | Unbatch
+    names = ("size", "count", "index", "shift", "stride")
+    numbers = [value for name in names if type(value := getattr(node, name, 0)) is int]
     arrays = [each.nbytes for each in getattr(node, "arrays", ())]
     return not isinstance(node, kinds) and max([*numbers, *arrays]) < 10_000 and all(map(_runs_alone, node.inputs))
 
@@ -218,6 +238,10 @@ def _graphs() -> Sequence[bytes]:
         hr.TFRecordDataset(["a", "b"], "GZIP").repeat(),
         hr.TextLineDataset("a").take(5),
         Dataset.from_generator(list, output_signature=hr.TensorSpec((None,), "int64")),
+        rows.window(3, 2).shuffle(2, seed=1).enumerate(),
+        next(iter(rows.window(4)))["b"].skip(1).concatenate(next(iter(rows.window(2)))["b"]),
+        numbers.take_while(bool).bucket_by_sequence_length(len, [3, 5], [1, 2, 3], [4], pad_to_bucket_boundary=True),
+        numbers.rejection_resample(int, [1, 2], [3, 4], 5).group_by_window(int, Dataset.zip, window_size_func=int),
     ]
     return [encode(resolve(each.node), _blobs()) for each in datasets]
 

@@ -3,7 +3,7 @@
     Leaf      a leaf's segment gave them: who they are is enough
     Numbers   integers that an operator counted
     Joined    several elements side by side, by `zip` or `enumerate`
-    Folded    elements stacked, or padded and stacked, to one
+    Folded    elements stacked, padded and stacked, or as a dataset, to one
     Hopped    outputs of a segment that other elements were handed along to
     Mixed     some of one kind, some of another
     Itself    too small for what they were made of: kept as they are
@@ -141,7 +141,11 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folded:
-    """Element i is rows splits[i] to splits[i + 1] of the part, stacked; `padded` names who padded them, if anyone."""
+    """Element i is rows splits[i] to splits[i + 1] of the part as one.
+
+    They are stacked, or what the operator at the path `padded` makes of them: padded first, or a dataset. The path of
+    an operator with buckets has the number of the bucket behind it.
+    """
 
     splits: npt.NDArray[np.int64]
     part: Lineage

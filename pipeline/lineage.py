@@ -168,9 +168,12 @@ class Folded:
 
     @property
     def identities(self) -> Identities:
-        out, who = np.empty((len(self), 2), np.uint64), self.part.identities
-        for size in np.unique(self.sizes).tolist():
-            rows = np.flatnonzero(self.sizes == size)
+        out, who, sizes = np.empty((len(self), 2), np.uint64), self.part.identities, self.sizes
+        if len(sizes) and (sizes == sizes[0]).all():
+            fold_identities(who, int(sizes[0]), out)
+            return out
+        for size in np.unique(sizes).tolist():
+            rows = np.flatnonzero(sizes == size)
             inside = (self.splits[rows, None] + np.arange(size)).reshape(-1)
             some = np.empty((len(rows), 2), np.uint64)
             fold_identities(who[inside], size, some)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, Self
 
 __all__ = ["Node"]
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """The fields of a kind of node: asked often, of few kinds."""
+    return tuple(each.name for each in fields(kind))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,10 +22,10 @@ class Node:
 
     def _links(self) -> Iterator[tuple[str, Node | tuple[Node, ...]]]:
         """The fields that hold its inputs: a node, or a tuple of nodes."""
-        for f in fields(self):
-            value = getattr(self, f.name)
+        for name in _names(type(self)):
+            value = getattr(self, name)
             if isinstance(value, Node) or (isinstance(value, tuple) and value and isinstance(value[0], Node)):
-                yield f.name, value
+                yield name, value
 
     @property
     def inputs(self) -> tuple[Node, ...]:

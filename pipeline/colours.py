@@ -80,9 +80,15 @@ def adjust_contrast(image: Image, contrast_factor: float) -> Image:
     factor = np.float32(number("contrast_factor", contrast_factor))
 
     def change(numbers: Image) -> Image:
-        means = numbers.mean(axis=(-3, -2), keepdims=True, dtype=np.float64).astype(numbers.dtype)
-        changed: Image = (numbers - means) * factor + means
-        return changed
+        # By whole rows: NumPy takes a call for each pixel where it has only its channels to go through.
+        width, channels = numbers.shape[-2:]
+        rows = numbers.reshape(*numbers.shape[:-2], -1)
+        sums = rows.sum(axis=-2, dtype=np.float64).reshape(*rows.shape[:-2], width, channels)
+        means = np.tile(sums.mean(axis=-2) / rows.shape[-2], width)[..., None, :].astype(numbers.dtype)
+        changed: Image = rows - means
+        changed *= factor
+        changed += means
+        return changed.reshape(numbers.shape)
 
     return through_floats(change, checked_image(image))
 
@@ -204,17 +210,28 @@ def _by_table(change: Callable[[Image], Image], image: Image) -> Image:
     """`through_floats`; of bytes there are only 256 different ones to change."""
     if image.dtype != np.uint8:
         return through_floats(change, image)
-    return through_floats(change, np.arange(256, dtype=np.uint8))[image]
+    table = through_floats(change, np.arange(256, dtype=np.uint8))
+    changed = bytearray(image.tobytes()).translate(table.tobytes())  # five times as fast as table[image]
+    return np.frombuffer(changed, np.uint8).reshape(image.shape)
 
 
 def _shifted(image: Image, turn: float, factor: float) -> Image:
-    def change(numbers: Image) -> Image:
-        flat = np.ascontiguousarray(numbers, np.float32).reshape(-1, 3)
-        out = np.empty_like(flat)
-        shift_colours(flat, turn, factor, out)
-        return out.reshape(numbers.shape)
+    image = checked_colours(image)
 
-    return through_floats(change, checked_colours(image))
+    def change(numbers: Image) -> Image:
+        return _shifted_as_they_are(np.asarray(numbers, np.float32), 1.0, turn, factor, 1.0)
+
+    # Bytes without a detour: the same as through floats.
+    if image.dtype == np.uint8:
+        return _shifted_as_they_are(image, 1 / 255, turn, factor, 255.5)
+    return through_floats(change, image)
+
+
+def _shifted_as_they_are(image: Image, scale: float, turn: float, factor: float, out_scale: float) -> Image:
+    flat = np.ascontiguousarray(image).reshape(-1, 3)
+    out = np.empty_like(flat)
+    shift_colours(flat, scale, turn, factor, out, out_scale)
+    return out.reshape(image.shape)
 
 
 def _range(lower: float, upper: float) -> tuple[float, float]:

@@ -90,13 +90,14 @@ def convert_image_dtype(image: Image, dtype: DTypeLike, saturate: bool = False) 
 def _from_floats(image: Image, wanted: np.dtype[Any]) -> Image:
     limits = np.iinfo(wanted)
     work = np.result_type(image.dtype, np.float32 if wanted.itemsize <= 2 else np.float64).type
-    scaled = image.astype(work) * work(limits.max + 0.5)
-    np.nan_to_num(scaled, copy=False, nan=0.0)
+    scaled: Image = np.array(image, work)
+    scaled *= work(limits.max + 0.5)
+    scaled[np.isnan(scaled)] = 0
     # The largest float below the end: of 64 bits the end itself is none.
     top = work(limits.max)
     top = np.nextafter(top, work(0)) if int(top) > limits.max else top
-    whole: Image = np.clip(scaled, work(limits.min), top).astype(wanted)
-    return whole
+    np.clip(scaled, work(limits.min), top, out=scaled)
+    return scaled.astype(wanted)
 
 
 def _between_integers(image: Image, wanted: np.dtype[Any], saturate: bool) -> Image:

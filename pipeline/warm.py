@@ -98,7 +98,7 @@ def _images(_: Path) -> None:
         decode_and_resize(file.getvalue(), (8, 8), method=method)
     decode_and_resize(file.getvalue(), (16, 16))
     flip_left_right(pixels)
-    adjust_hue(pixels, 0.5)
     for image in (pixels, pixels.astype(np.float32)):
+        adjust_hue(image, 0.5)
         for interpolation in ("bilinear", "nearest"):
             rotate(image, 30, interpolation)

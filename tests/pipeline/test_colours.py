@@ -36,6 +36,8 @@ def test_a_hue_is_turned_as_by_the_standard_library(delta: float) -> None:
     # From 0.0 to 1.0 and back to bytes: cut off after a half is added to 255.
     assert np.abs(image.adjust_hue(COLOURS, delta).astype(float) - expected * 255).max() < 1
     np.testing.assert_array_equal(image.adjust_hue(COLOURS, 0), COLOURS, strict=True)
+    deep = image.adjust_hue(COLOURS.astype(np.uint16) * 257, delta)
+    np.testing.assert_allclose(deep, expected * 65535, atol=1)
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.4, 1.0, 1.7, 50.0])
@@ -49,7 +51,9 @@ def test_a_saturation_is_multiplied_as_by_the_standard_library(factor: float) ->
 @pytest.mark.parametrize("delta", [-0.7, 0.0, 0.1])
 def test_brightness_is_added(delta: float) -> None:
     expected = np.clip((COLOURS / np.float32(255) + np.float32(delta)) * np.float32(255.5), 0, 255).astype(np.uint8)
-    np.testing.assert_array_equal(image.adjust_brightness(COLOURS, delta), expected, strict=True)
+    actual = image.adjust_brightness(COLOURS, delta)
+    np.testing.assert_array_equal(actual, expected, strict=True)
+    assert actual.flags.writeable
     floats = COLOURS.astype(np.float32)
     np.testing.assert_array_equal(image.adjust_brightness(floats, delta), floats + np.float32(delta), strict=True)
     deep = COLOURS.astype(np.uint16) * 257

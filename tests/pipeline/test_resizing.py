@@ -280,3 +280,16 @@ def test_threads_resize_to_the_same_bytes() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(one, sizes)) == [one(size) for size in sizes]
+
+
+@pytest.mark.parametrize(
+    ("width", "channels"), [(63, 1), (64, 1), (65, 1), (21, 3), (22, 3), (16, 4), (17, 4), (44, 3)]
+)
+@pytest.mark.parametrize("size", [(15, 16), (16, 15), (16, 16), (17, 17), (33, 6), (16, 5)])
+def test_rows_that_just_fill_a_register_are_resized_to_their_ends(
+    width: int, channels: int, size: tuple[int, int]
+) -> None:
+    image = noise(23, width, channels)
+    for antialias in (False, True):
+        actual = decode_and_resize(png(image), size, antialias, channels).astype(np.float64)
+        assert np.abs(actual - resize(image, size, antialias=antialias)).max() <= 0.5 + 1 / 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,6 +38,7 @@ def as_dtype(name: npt.DTypeLike | type[bytes]) -> DType:
     return dtype
 
 
+@lru_cache(maxsize=64)
 def dtype_name(dtype: DType) -> str:
     """How a dtype is written in messages and specs."""
     return "bytes" if dtype is bytes else np.dtype(dtype).name

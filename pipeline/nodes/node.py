@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from typing import Any, Self
 
 __all__ = ["Node"]
 
 
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    """The fields of a kind of node: asked often, of few kinds."""
-    return tuple(each.name for each in fields(kind))
+#: The fields of each kind of node: asked often, of few kinds.
+_NAMES: dict[Any, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +19,9 @@ class Node:
 
     def _links(self) -> Iterator[tuple[str, Node | tuple[Node, ...]]]:
         """The fields that hold its inputs: a node, or a tuple of nodes."""
-        for name in _names(type(self)):
+        kind = type(self)
+        names = _NAMES.get(kind) or _NAMES.setdefault(kind, tuple(each.name for each in fields(kind)))
+        for name in names:
             value = getattr(self, name)
             if isinstance(value, Node) or (isinstance(value, tuple) and value and isinstance(value[0], Node)):
                 yield name, value

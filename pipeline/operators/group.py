@@ -129,7 +129,7 @@ class GroupOperator(Unary):
                 self.ready.append((key, handles))
 
     def _take(self, got: Handles) -> None:
-        """Put elements into their windows. Where these take too much, that is all."""
+        """Put elements into their windows. Where these take too much behind one of them, that is all."""
         tags, nbytes = self.store.tags(got), self.store.sizes(got)
         keys, sizes = self.grouping.sort(tags)
         # What comes out: behind which of these elements, and how many bytes go with it.
@@ -142,9 +142,9 @@ class GroupOperator(Unary):
             done += self._fill(int(keys[rows[0]]), got, rows, int(sizes[rows[0]]), nbytes)
         self.came += len(got)
         done.sort(key=lambda each: each[0])
-        held = self.nbytes + np.cumsum(nbytes)
-        for at, gone, _ in done:
-            held[at:] -= gone
+        gone = np.zeros(len(got), np.int64)
+        gone[[at for at, _, _ in done]] = [each for _, each, _ in done]
+        held = self.nbytes + np.cumsum(nbytes - gone)
         self.nbytes = int(held[-1])
         over = np.flatnonzero(held > self.budget)
         stop = int(over[0]) if len(over) else len(got)
@@ -234,16 +234,17 @@ class GroupOperator(Unary):
             raise MalformedMessage("elements of no window, or of windows behind the end")
 
     def _set_windows(self, handles: Handles, places: _Numbers, told: Any) -> None:
+        if len(places) and not (places.min() >= 0 and places.max() < len(told)):
+            raise MalformedMessage("elements of no window")
         sizes = self.store.sizes(handles)
-        for place, (key, size) in enumerate(told):
-            mine = np.flatnonzero(places == place)
+        ends = np.cumsum(np.bincount(places, minlength=len(told)))
+        apart = np.split(np.argsort(places, kind="stable"), ends)
+        for (key, size), mine in zip(told, apart, strict=False):
             if key in self.windows or not self.grouping.fits(key, size) or not 0 < len(mine) < size:
                 raise MalformedMessage(f"a window of {len(mine)} elements of {size!r:.20}, key {key!r:.20}")
             window = self.windows[key] = _Window(size, nbytes=int(sizes[mine].sum()))
             window.handles.add(handles[mine])
             window.numbers.add(mine)
-        if sum(each.handles.count for each in self.windows.values()) != len(handles):
-            raise MalformedMessage("elements of no window")
 
 
 def _alike(keys: _Numbers, rows: _Numbers) -> Iterator[_Numbers]:

@@ -52,5 +52,5 @@ def test_an_image_that_cannot_be_decoded_is_an_error_in_its_place(run: Run) -> N
         lambda path: np.array(hr.io.decode_image(hr.io.read_file(path), expand_animations=False).shape)
     )
     assert [each.tolist() for each in run(shapes.ignore_errors())[0]] == [[108, 135, 3], [48, 64, 3]]
-    with pytest.raises(hr.FunctionError, match="truncated, the bytes end before the image"):
+    with pytest.raises(hr.InvalidArgumentError, match="truncated, the bytes end before the image"):
         run(shapes)

@@ -87,5 +87,9 @@ class Buckets(Grouping):
     def fits(self, key: int, size: int) -> bool:
         return 0 <= key < len(self.node.sizes) and 0 < size <= self.node.sizes[key]
 
-    def make(self, store: Store, key: int, handles: Handles) -> Handles:
-        return bucket_fold(self.node, self.path, key)(store, handles, len(handles))[0]
+    @property
+    def several(self) -> bool:
+        return self.node.stacked
+
+    def make(self, store: Store, keys: list[int], handles: Handles) -> Handles:
+        return bucket_fold(self.node, self.path, keys[0])(store, handles, len(handles) // len(keys))[0]

@@ -62,6 +62,10 @@ class KeyedWindows(Grouping):
     def fits(self, key: int, size: int) -> bool:
         return size > 0 and (self.node.size is None or size <= self.node.size)
 
-    def make(self, store: Store, key: int, handles: Handles) -> Handles:
-        made, _ = WindowFold(self.path, True)(store, handles, len(handles))
-        return store.join(_PAIR, [Block.of_numbers(np.array([key])), made])
+    @property
+    def several(self) -> bool:
+        return True
+
+    def make(self, store: Store, keys: list[int], handles: Handles) -> Handles:
+        made, _ = WindowFold(self.path, True)(store, handles, len(handles) // len(keys))
+        return store.join(_PAIR, [Block.of_numbers(np.array(keys)), made])

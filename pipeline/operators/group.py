@@ -49,9 +49,14 @@ class Grouping(ABC):
     def fits(self, key: int, size: int) -> bool:
         """Whether a window can have this key, and so many elements."""
 
+    @property
+    def several(self) -> bool:
+        """Whether windows of one size can be made at once."""
+        return False
+
     @abstractmethod
-    def make(self, store: Store, key: int, handles: Handles) -> Handles:
-        """One element of those in a window, which are released.
+    def make(self, store: Store, keys: list[int], handles: Handles) -> Handles:
+        """One element of those in each window, which are released; as many belong to each key, in order.
 
         Raises:
             HeadraceError: they do not fit one another; none is released then.
@@ -72,8 +77,16 @@ class _Window:
     nbytes: int = 0
 
 
-#: What comes out next: the elements of a window under its key, or what failed.
-_Ready: TypeAlias = "tuple[int, Handles] | Failed"
+@dataclass(slots=True)
+class _Full:
+    """A window that is to come out."""
+
+    key: int
+    handles: Handles
+    nbytes: int
+
+
+_Ready: TypeAlias = _Full | Failed
 
 
 @dataclass(slots=True)
@@ -90,6 +103,7 @@ class GroupOperator(Unary):
     came: int = 0
     nbytes: int = 0  #: In windows that are not full.
     ended: bool = False
+    alone: int = 0  #: So many of those that are ready are made one by one.
 
     @property
     def held(self) -> Handles:
@@ -104,7 +118,7 @@ class GroupOperator(Unary):
         return np.concatenate([NOTHING, *parts])[order], places[order]
 
     def _full(self) -> Handles:
-        return np.concatenate([NOTHING, *(each[1] for each in self.ready if not isinstance(each, Failed))])
+        return np.concatenate([NOTHING, *(each.handles for each in self.ready if isinstance(each, _Full))])
 
     def pull(self, limit: int) -> Pulled:
         while not self.ready:
@@ -122,11 +136,11 @@ class GroupOperator(Unary):
     def _end(self) -> None:
         self.ended = True
         for key in sorted(self.windows):
-            handles = self.windows.pop(key).handles.peek()
+            window = self.windows.pop(key)
             if self.grouping.drop_remainder:
-                self.store.release(handles)
+                self.store.release(window.handles.peek())
             else:
-                self.ready.append((key, handles))
+                self.ready.append(_Full(key, window.handles.peek(), window.nbytes))
 
     def _take(self, got: Handles) -> None:
         """Put elements into their windows. Where these take too much behind one of them, that is all."""
@@ -164,14 +178,14 @@ class GroupOperator(Unary):
             window.nbytes += int(nbytes[mine].sum())
             if window.handles.count == window.size:
                 del self.windows[key]
-                yield int(mine[-1]), window.nbytes, (key, window.handles.peek())
+                yield int(mine[-1]), window.nbytes, _Full(key, window.handles.peek(), window.nbytes)
 
     def _give_up(self, nbytes: int, behind: list[_Ready]) -> None:
         """All that is collected goes, and the input with it."""
         self.store.release(self._waiting()[0])
         for each in behind:
-            if not isinstance(each, Failed):
-                self.store.release(each[1])
+            if isinstance(each, _Full):
+                self.store.release(each.handles)
         error = ResourceExhaustedError(
             f"{self.grouping.name} would hold {nbytes:,} bytes in windows that are not full, over the budget of "
             f"{self.budget:,}: use smaller windows or fewer keys, group before elements grow, or raise "
@@ -185,25 +199,47 @@ class GroupOperator(Unary):
     def _make(self, limit: int) -> Pulled:
         """Elements of the first windows that are ready, or a failure in its place."""
         made: list[Handles] = []
-        nbytes = 0
-        while self.ready and len(made) < limit and nbytes < TOGETHER:
-            first = self.ready.popleft()
-            found = first if isinstance(first, Failed) else self._made(*first)
-            if isinstance(found, Failed):
-                if not made:
-                    return found
-                self.ready.appendleft(found)
-                break
-            made.append(found)
-            nbytes += self.store.nbytes_of(found)
+        count = nbytes = 0
+        while self.ready and count < limit and nbytes < TOGETHER:
+            if isinstance(first := self.ready[0], Failed):
+                if count:
+                    break
+                self.ready.popleft()
+                return first
+            windows = self._next(limit - count)
+            handles = np.concatenate([each.handles for each in windows])
+            try:
+                made.append(self.grouping.make(self.store, [each.key for each in windows], handles))
+            except HeadraceError as error:
+                self._failed(windows, error)
+            else:
+                count += len(windows)
+                nbytes += sum(each.nbytes for each in windows)
         return np.concatenate(made)
 
-    def _made(self, key: int, handles: Handles) -> Handles | Failed:
-        try:
-            return self.grouping.make(self.store, key, handles)
-        except HeadraceError as error:
-            self.store.release(handles)
-            return Failed(error, operator=self.grouping.name)
+    def _next(self, most: int) -> list[_Full]:
+        """The windows that are made next: several where they are small and alike in size."""
+        found: list[_Full] = []
+        nbytes = 0
+        while self.ready and isinstance(each := self.ready[0], _Full):
+            nbytes += each.nbytes
+            if found and (nbytes > TOGETHER or len(each.handles) != len(found[0].handles)):
+                break
+            self.ready.popleft()
+            found.append(each)
+            if self.alone or not self.grouping.several or len(found) == most:
+                break
+        self.alone = max(0, self.alone - 1)
+        return found
+
+    def _failed(self, windows: list[_Full], error: HeadraceError) -> None:
+        """One of these cannot be made: it is seen which, or it is that one."""
+        if len(windows) > 1:
+            self.alone = len(windows)
+            self.ready.extendleft(reversed(windows))
+            return
+        self.store.release(windows[0].handles)
+        self.ready.appendleft(Failed(error, operator=self.grouping.name))
 
     def own_state(self, keep: Keep) -> State:
         waiting, places = self._waiting()
@@ -228,7 +264,7 @@ class GroupOperator(Unary):
             key, count = each
             if not self.grouping.fits(key, count) or not 0 < count <= len(full):
                 raise MalformedMessage(f"a window of {count} elements that cannot be full")
-            self.ready.append((key, full[:count]))
+            self.ready.append(_Full(key, full[:count], self.store.nbytes_of(full[:count])))
             full = full[count:]
         if len(full) or (self.ended and self.windows):
             raise MalformedMessage("elements of no window, or of windows behind the end")
@@ -256,4 +292,4 @@ def _alike(keys: _Numbers, rows: _Numbers) -> Iterator[_Numbers]:
 
 
 def _told(each: _Ready) -> Any:
-    return {"error": to_data(each.error)} if isinstance(each, Failed) else [each[0], len(each[1])]
+    return {"error": to_data(each.error)} if isinstance(each, Failed) else [each.key, len(each.handles)]

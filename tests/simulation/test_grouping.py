@@ -11,7 +11,7 @@ from .scenario import draw
 from .seeds import play
 
 #: So many seeds are run.
-SEEDS = 30
+SEEDS = 20
 
 
 @pytest.fixture(scope="module")

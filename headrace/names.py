@@ -23,6 +23,7 @@ from .pipeline.errors import (
 )
 from .pipeline.files import CsvDataset, FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from .pipeline.iterator import Iterator
+from .pipeline.optional import Optional
 from .pipeline.options import AutotuneOptions, DistributeOptions, OptimizationOptions, ThreadingOptions
 from .pipeline.placeholder import placeholder
 from .pipeline.spec import DatasetSpec, TensorSpec
@@ -35,6 +36,7 @@ __all__ = [
     "TextLineDataset",
     "FixedLengthRecordDataset",
     "CsvDataset",
+    "Optional",
     "Options",
     "AutotuneOptions",
     "DistributeOptions",

@@ -18,6 +18,7 @@ from .flat import GRAIN
 from .folding import Fold
 from .leaves import countable, one_for_one
 from .nodes import (
+    AssertCardinality,
     Batch,
     Bucket,
     Choose,
@@ -30,18 +31,23 @@ from .nodes import (
     Node,
     PaddedBatch,
     Prefetch,
+    RaggedBatch,
+    Rebatch,
     Repeat,
     Resample,
     Sample,
     Shard,
     Shuffle,
     Skip,
+    SparseBatch,
     Take,
     TakeWhile,
+    Unique,
     Window,
     WindowByKey,
     Zip,
 )
+from .operators.assert_cardinality import AssertOperator
 from .operators.batch import BatchOperator
 from .operators.concatenate import ConcatenateOperator
 from .operators.counting import RepeatOperator, ShardOperator, SkipOperator, TakeOperator
@@ -52,15 +58,18 @@ from .operators.interleave import InterleaveOperator
 from .operators.judge import Judge
 from .operators.mix import Choices, Draws, MixOperator, Picker, Weights
 from .operators.protocol import Operator, Signal
+from .operators.rebatch import RebatchOperator
 from .operators.resample import ResampleOperator
 from .operators.shuffle import ShuffleOperator
 from .operators.take_while import TakeWhileOperator
+from .operators.unique import UniqueOperator
 from .operators.window import WindowOperator
 from .operators.zip import ZipOperator
 from .padding import Padding
 from .place import START, Place
 from .seeds import derive
 from .segment import Segment, segment_at
+from .stacking import Ragged, Sparse
 from .store import Handles, Store
 from .verdicts import Verdicts
 from .windowing import KeyedWindows, WindowFold
@@ -184,6 +193,37 @@ def _(node: Batch, to: Settings, at: Place = START) -> Operator:
     allocate = to.allocate if node is to.top else None
     source = build(node.source, to, at)
     return BatchOperator(source, to.store, node.size, node.drop_remainder, Fold(allocate=allocate))
+
+
+@build.register
+def _(node: RaggedBatch, to: Settings, at: Place = START) -> Operator:
+    fold = Fold(Ragged(node.ranks, node.splits_dtype), at.path(node))
+    return BatchOperator(build(node.source, to, at), to.store, node.size, node.drop_remainder, fold)
+
+
+@build.register
+def _(node: SparseBatch, to: Settings, at: Place = START) -> Operator:
+    fold = Fold(Sparse(node.row_shape), at.path(node))
+    return BatchOperator(build(node.source, to, at), to.store, node.size, False, fold)
+
+
+@build.register
+def _(node: Rebatch, to: Settings, at: Place = START) -> Operator:
+    source = build(node.source, to, at)
+    if len(node.sizes) == 1:
+        return BatchOperator(source, to.store, node.sizes[0], node.drop_remainder)
+    origin = derive("rebatch", list(at.path(node)), list(at.passes))
+    return RebatchOperator(source, to.store, node.sizes, node.drop_remainder, origin)
+
+
+@build.register
+def _(node: Unique, to: Settings, at: Place = START) -> Operator:
+    return UniqueOperator(build(node.source, to, at), to.store)
+
+
+@build.register
+def _(node: AssertCardinality, to: Settings, at: Place = START) -> Operator:
+    return AssertOperator(build(node.source, to, at), to.store, node.count)
 
 
 def padding_of(node: PaddedBatch) -> Padding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from .nodes import (
+    AssertCardinality,
     Batch,
     Bucket,
     Choose,
@@ -24,8 +25,10 @@ from .nodes import (
     Node,
     PaddedBatch,
     Prefetch,
+    RaggedBatch,
     Random,
     Range,
+    Rebatch,
     Repeat,
     Resample,
     Rows,
@@ -33,10 +36,12 @@ from .nodes import (
     Shard,
     Shuffle,
     Skip,
+    SparseBatch,
     Tagged,
     Take,
     TakeWhile,
     Unbatch,
+    Unique,
     Window,
     WindowByKey,
     Zip,
@@ -100,6 +105,27 @@ def _(node: Map | Tagged | Shuffle | Prefetch | Configured | Enumerate) -> int:
 
 
 @cardinality.register
+def _(node: AssertCardinality) -> int:
+    return node.count
+
+
+@cardinality.register
+def _(node: Unique) -> int:
+    return UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: Rebatch) -> int:
+    return INFINITE_CARDINALITY if cardinality(node.source) == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: SparseBatch) -> int:
+    known = cardinality(node.source)
+    return known if known < 0 else -(-known // node.size)
+
+
+@cardinality.register
 def _(node: Filter | Bucket | Resample | WindowByKey) -> int:
     return UNKNOWN_CARDINALITY
 
@@ -110,7 +136,7 @@ def _(node: IgnoreErrors) -> int:
 
 
 @cardinality.register
-def _(node: Batch | PaddedBatch) -> int:
+def _(node: Batch | PaddedBatch | RaggedBatch) -> int:
     known = cardinality(node.source)
     if known < 0:
         return known
@@ -199,6 +225,8 @@ def empty(node: Node) -> bool:
             return all(map(empty, sources))
         case Choose(choices=choices, sources=sources):
             return empty(choices) or all(map(empty, sources))
+        case AssertCardinality():  # that there is nothing may be an error
+            return node.count == 0
     return any(map(empty, node.inputs))
 
 

@@ -16,6 +16,7 @@ from .explain import Explanation, explain
 from .fingerprint import fingerprint
 from .initializable import InitializableIterator
 from .iterator import Running, TellingIterator, ToldIterator
+from .language.answers import Answers
 from .language.elements import Elements
 from .language.groups import Groups
 from .language.order import Order
@@ -32,7 +33,7 @@ __all__ = ["AUTOTUNE", "Dataset", "Options"]
 
 
 @deferring
-class Dataset(Sources, Elements, Order, Groups):
+class Dataset(Sources, Elements, Order, Groups, Answers):
     """A pipeline of elements; every method gives another, none changes it.
 
     Each `iter()` is the next pass over the data: pass 0, 1, 2, ... A service's epoch n gives the same

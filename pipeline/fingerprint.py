@@ -41,6 +41,7 @@ _SILENT: dict[str, frozenset[str]] = {
 #: What users call an operator where its node is named otherwise.
 _NAMES = {
     "Bucket": "bucket_by_sequence_length",
+    "Choose": "choose_from_datasets",
     "Configured": "with_options",
     "Csv": "CsvDataset",
     "FixedRecords": "FixedLengthRecordDataset",
@@ -49,6 +50,7 @@ _NAMES = {
     "Records": "TFRecordDataset",
     "Resample": "rejection_resample",
     "Rows": "from_tensor_slices",
+    "Sample": "sample_from_datasets",
     "WindowByKey": "group_by_window",
 }
 

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from .errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError
 from .fitting import Fit
 from .language.chapter import Chapter
+from .optional import Optional
 from .placeholder import Placeholder
 from .structure import Element
 from .summary import Summary
@@ -46,6 +47,13 @@ class Iterator(collections.abc.Iterator[Element]):
             return next(self)
         except StopIteration:
             raise OutOfRangeError("End of sequence") from None
+
+    def get_next_as_optional(self) -> Optional:
+        """The next element, or an Optional of none at the end, again and again. An element that fails raises."""
+        try:
+            return Optional(next(self))
+        except StopIteration:
+            return Optional()
 
     def string_handle(self) -> str:
         """A name for this iterator, for feedable ones in this process. It keeps nothing alive."""

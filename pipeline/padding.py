@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .spec import dtype_name
 from .structure import Structure, as_component, flatten_as_is
 from .work import too_large
 
-__all__ = ["Padding", "pad_block", "padding_arguments"]
+__all__ = ["Padding", "pad_block", "padding_arguments", "shapes_of"]
 
 Shapes = tuple[tuple[int | None, ...], ...]
 
@@ -35,6 +35,11 @@ class Padding:
     shapes_nest: Structure | None = None
     values_nest: Structure | None = None
     first: int | None = None  #: Where `shapes` is None: to what the first dimension of each component is padded.
+    operator: ClassVar[str] = "padded_batch"
+
+    def __call__(self, block: Block) -> Block:
+        """One batch, as a block of one row, of all elements of a block: see `pad_block`."""
+        return pad_block(block, self)
 
 
 def padding_arguments(
@@ -109,7 +114,8 @@ def _spread(given: Sequence[Any] | None, nest: Structure | None, structure: Stru
     return given
 
 
-def _shapes_of(column: Column) -> Array:
+def shapes_of(column: Column) -> Array:
+    """The shape of each element, int64 [n, rank]."""
     if column.shapes is not None:
         return column.shapes
     shape = np.array(column.shape_of(0), np.int64)
@@ -118,7 +124,7 @@ def _shapes_of(column: Column) -> Array:
 
 def _target(name: str, column: Column, asked: tuple[int | None, ...] | None) -> Array:
     """The shape that every element of this batch gets."""
-    shapes = _shapes_of(column)
+    shapes = shapes_of(column)
     longest: Array = shapes.max(axis=0, initial=0)
     if asked is None:
         return longest
@@ -165,7 +171,7 @@ def _layout(column: Column, target: Array, fill: Any) -> Layout:
 
 
 def _pad(column: Column, target: Array, fill: Any, out: Column) -> None:
-    shapes = np.require(_shapes_of(column), requirements=["C", "A"])
+    shapes = np.require(shapes_of(column), requirements=["C", "A"])
     if out.dense:
         out.values[...] = fill
         pad_items(column.values.ctypes.data, shapes, target, out.values.dtype.itemsize, out.values.ctypes.data)

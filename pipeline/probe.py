@@ -13,6 +13,7 @@ from .errors import InvalidArgumentError
 from .local import LocalIterator
 from .nested import block_of, opened
 from .nodes import (
+    AssertCardinality,
     Batch,
     Bucket,
     Choose,
@@ -33,8 +34,10 @@ from .nodes import (
     Node,
     PaddedBatch,
     Prefetch,
+    RaggedBatch,
     Random,
     Range,
+    Rebatch,
     Repeat,
     Resample,
     Rows,
@@ -42,19 +45,22 @@ from .nodes import (
     Shard,
     Shuffle,
     Skip,
+    SparseBatch,
     Tagged,
     Take,
     TakeWhile,
     Unbatch,
+    Unique,
     Window,
     WindowByKey,
     Zip,
 )
 from .spec import DatasetSpec, Shape, TensorSpec, spec_of, unify
+from .stacking import SPARSE, Ragged, is_composite, stacked_specs
 from .structure import DATASET, LEAF, Structure, flat_tuple, flatten
 from .verdicts import policy_of
 
-__all__ = ["check_alike", "element_spec", "is_known", "known_shapes", "known_specs"]
+__all__ = ["check_alike", "element_spec", "is_known", "known_shapes", "known_specs", "ragged_ranks"]
 
 #: How many elements are looked at where a function decides what they are.
 SAMPLE = 3
@@ -103,6 +109,16 @@ def check_alike(one: Node, other: Node) -> None:
 def known_specs(node: Node) -> list[TensorSpec] | None:
     """One a component, where they are known without looking at any element."""
     return _specs(node, 0)[0] if is_known(node) else None
+
+
+def ragged_ranks(node: Node) -> tuple[int | None, ...] | None:
+    """How many dimensions of each component may vary, as far as that is known: up to the last that is left open."""
+    specs = known_specs(node)
+    return None if specs is None else tuple(_varying(each.shape) for each in specs)
+
+
+def _varying(shape: Shape) -> int | None:
+    return None if shape is None else max((k + 1 for k, each in enumerate(shape) if each is None), default=0)
 
 
 def is_known(node: Node) -> bool:
@@ -194,7 +210,19 @@ def _(node: Csv, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 @_specs.register
 def _(
-    node: Filter | Tagged | TakeWhile | Shuffle | Repeat | Take | Skip | Shard | Prefetch | Configured, seed: int
+    node: Filter
+    | Tagged
+    | TakeWhile
+    | Shuffle
+    | Repeat
+    | Take
+    | Skip
+    | Shard
+    | Prefetch
+    | Configured
+    | Unique
+    | AssertCardinality,
+    seed: int,
 ) -> tuple[list[TensorSpec], Structure]:
     return _specs(node.source, seed)
 
@@ -241,7 +269,32 @@ def _batched(node: Batch | PaddedBatch, shape: Shape) -> Shape:
 @_specs.register
 def _(node: Batch, seed: int) -> tuple[list[TensorSpec], Structure]:
     specs, structure = _specs(node.source, seed)
+    if is_composite(structure):
+        return stacked_specs(specs, structure, node.size if node.drop_remainder else None)
     return [TensorSpec(_batched(node, each.shape), each.dtype) for each in specs], structure
+
+
+@_specs.register
+def _(node: RaggedBatch, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _specs(node.source, seed)
+    rows = node.size if node.drop_remainder else None
+    return stacked_specs(specs, structure, rows, Ragged(node.ranks, node.splits_dtype))
+
+
+@_specs.register
+def _(node: SparseBatch, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, _ = _specs(node.source, seed)
+    rank = len(node.row_shape) + 1
+    shapes: list[Shape] = [(None, rank), (None,), (rank,)]
+    dtypes = [np.int64, specs[0].dtype, np.int64]
+    return [TensorSpec(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)], SPARSE
+
+
+@_specs.register
+def _(node: Rebatch, seed: int) -> tuple[list[TensorSpec], Structure]:
+    specs, structure = _specs(node.source, seed)
+    rows = node.sizes[0] if node.drop_remainder and len(set(node.sizes)) == 1 else None
+    return [TensorSpec(None if each.shape is None else (rows, *each.shape), each.dtype) for each in specs], structure
 
 
 @_specs.register

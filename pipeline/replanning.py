@@ -17,10 +17,24 @@ from .feeds import HANDED_BYTES, Job, handed
 from .flat import GRAIN
 from .folding import Fold
 from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
-from .nodes import Bucket, Elements, FileLeaf, Generator, Node, PaddedBatch, Range, Rows, Window, WindowByKey
+from .nodes import (
+    Bucket,
+    Elements,
+    FileLeaf,
+    Generator,
+    Node,
+    PaddedBatch,
+    RaggedBatch,
+    Range,
+    Rows,
+    SparseBatch,
+    Window,
+    WindowByKey,
+)
 from .operators.protocol import NOTHING
 from .place import Path, node_at
 from .segment import Segment, segment_of
+from .stacking import Ragged, Sparse
 from .store import Handles, Store
 from .windowing import WindowFold
 from .work import BEHIND, Work
@@ -107,6 +121,10 @@ class Plan:
                 return bucket_fold(node, path[:-1], bucket)
             case Window() | WindowByKey() if bucket is None:
                 return WindowFold(path, isinstance(node, WindowByKey))
+            case RaggedBatch() if bucket is None:
+                return Fold(Ragged(node.ranks, node.splits_dtype), path)
+            case SparseBatch() if bucket is None:
+                return Fold(Sparse(node.row_shape), path)
         raise MalformedMessage(f"what is held was folded at {list(path)}, where nothing is")
 
     def _check_leaves(self, leaf: Leaf) -> None:
@@ -249,8 +267,7 @@ class Plan:
         for end in ends:
             size = int(sizes[at])
             while at < end:
-                alone = fold.padding is not None
-                count = 1 if alone else max(1, self.store.together(handles[: size * (end - at)]) // size)
+                count = 1 if fold.alone else max(1, self.store.together(handles[: size * (end - at)]) // size)
                 made.append(fold(self.store, handles[: size * count], size)[0])
                 handles, at = handles[size * count :], at + count
         return np.concatenate(made)

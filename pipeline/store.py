@@ -202,6 +202,10 @@ class Store:
             blocks.append(entry.block)
         return blocks, which, rows_now
 
+    def structure(self, handles: Handles) -> Structure:
+        """How the first of these nests."""
+        return self._entries[int(handles[0]) >> ROW_BITS].block.structure
+
     def whole(self, handles: Handles) -> Block | None:
         """The block that holds exactly these elements in this order, or None."""
         number, first = int(handles[0]) >> ROW_BITS, int(handles[0]) & _ROW_MASK

@@ -16,6 +16,7 @@ from .arguments import MOST
 from .csv_given import MOST_COLUMNS, is_csv_dtype, is_delimiter
 from .nested import layout_in
 from .nodes import (
+    AssertCardinality,
     Batch,
     Bucket,
     Configured,
@@ -30,8 +31,10 @@ from .nodes import (
     Node,
     PaddedBatch,
     Prefetch,
+    RaggedBatch,
     Random,
     Range,
+    Rebatch,
     Records,
     Repeat,
     Resample,
@@ -40,6 +43,7 @@ from .nodes import (
     Shard,
     Shuffle,
     Skip,
+    SparseBatch,
     Tagged,
     Take,
     TakeWhile,
@@ -185,6 +189,32 @@ def _(node: Shuffle) -> str | None:
 @fault.register
 def _(node: Batch) -> str | None:
     return _outside(1, size=node.size)
+
+
+@fault.register
+def _(node: RaggedBatch) -> str | None:
+    if node.splits_dtype not in (np.dtype(np.int32), np.dtype(np.int64)):
+        return f"row splits of {node.splits_dtype}"
+    ranks = (_outside(0, rank=each) for each in node.ranks or ())
+    return _outside(1, size=node.size) or next(filter(None, ranks), None)
+
+
+@fault.register
+def _(node: SparseBatch) -> str | None:
+    lengths = (_outside(0, length=each) for each in node.row_shape)
+    return _outside(1, size=node.size) or next(filter(None, lengths), None)
+
+
+@fault.register
+def _(node: Rebatch) -> str | None:
+    if not any(node.sizes):
+        return "no size above 0"
+    return next(filter(None, (_outside(0, size=each) for each in node.sizes)), None)
+
+
+@fault.register
+def _(node: AssertCardinality) -> str | None:
+    return _outside(-1, count=node.count)
 
 
 @fault.register

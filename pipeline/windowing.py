@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +31,10 @@ class WindowFold(Fold):
         super().__init__(path=path)
         self.together = together
 
-    def _block(self, store: Store, handles: Handles, size: int) -> Block:
-        block = store.gather(handles)
+    def _blocks(self, store: Store, handles: Handles, size: int) -> Iterator[Block]:
+        yield self._windows(store.gather(handles), size)
+
+    def _windows(self, block: Block, size: int) -> Block:
         if self.together:
             return Block.of_columns(DATASET, block.rows // size, [packed_runs(block, size)])
         leaves = zip(block.structure.leaves(), block.columns, strict=True)

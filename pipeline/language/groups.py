@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ..arguments import count_of
 from ..bucketing import sizes_given
 from ..errors import InvalidArgumentError
@@ -14,12 +17,16 @@ from ..nodes import (
     Bucket,
     FlatMap,
     PaddedBatch,
+    RaggedBatch,
+    Rebatch,
+    SparseBatch,
     Tagged,
+    Unbatch,
     Window,
     WindowByKey,
 )
 from ..padding import padding_arguments
-from ..probe import known_shapes
+from ..probe import known_shapes, ragged_ranks
 from ..tags import NUMBER, SIZE
 from .chapter import Chapter
 
@@ -69,6 +76,67 @@ class Groups(Chapter):
         return self._made(
             PaddedBatch(self.node, size, bool(drop_remainder), *padding_arguments(padded_shapes, padding_values))
         )
+
+    def ragged_batch(
+        self,
+        batch_size: int,
+        drop_remainder: bool = False,
+        row_splits_dtype: npt.DTypeLike = np.int64,
+        name: str | None = None,
+    ) -> Dataset:
+        """Like `batch` for elements of unequal shapes, which become the rows of RaggedTensors.
+
+        Scalars are stacked, and so are arrays whose whole shape is known. Of a spec that leaves dimensions open, the
+        rows vary up to the last of these; behind a function, whose results have no spec, in all of their dimensions.
+
+        Raises:
+            InvalidArgumentError: row splits that are neither int32 nor int64; when iterated, elements of unequal rank.
+
+        >>> lengths = Dataset.from_tensor_slices([1, 3, 0]).map(lambda n: np.full(n, n))
+        >>> [batch.to_list() for batch in lengths.ragged_batch(2)]
+        [[[1], [3, 3, 3]], [[]]]
+        """
+        size, splits = count_of("batch_size", batch_size, least=1), np.dtype(row_splits_dtype)
+        if splits not in (np.dtype(np.int32), np.dtype(np.int64)):
+            raise InvalidArgumentError(f"row_splits_dtype is {splits}: it must be int32 or int64")
+        return self._made(RaggedBatch(self.node, size, bool(drop_remainder), ragged_ranks(self.node), splits))
+
+    def sparse_batch(self, batch_size: int, row_shape: Sequence[int | None], name: str | None = None) -> Dataset:
+        """Arrays of unequal shapes, at most of `row_shape`, as rows of a SparseTensor; all their values are in it.
+
+        None or -1 in `row_shape` is the longest of the batch.
+
+        Raises (when iterated):
+            InvalidArgumentError: elements of several components, or of another rank.
+            DataLossError: an element longer than a row.
+
+        >>> lengths = Dataset.from_tensor_slices([1, 2]).map(lambda n: np.full(n, n))
+        >>> [batch.to_dense().tolist() for batch in lengths.sparse_batch(2, [3])]
+        [[[1, 0, 0], [2, 2, 0]]]
+        """
+        lengths = (None if each is None else count_of("row_shape", each, least=-1) for each in row_shape)
+        shape = tuple(None if each == -1 else each for each in lengths)
+        return self._made(SparseBatch(self.node, count_of("batch_size", batch_size, least=1), shape))
+
+    def rebatch(
+        self, batch_size: int | Sequence[int], drop_remainder: bool = False, name: str | None = None
+    ) -> Dataset:
+        """The rows of batches in batches of other sizes: of one, or of several in turn.
+
+        A size of 0 gives a batch of no rows, also behind the last row, once there was a row. `drop_remainder` leaves
+        out a last batch that is smaller than it should be.
+
+        Raises:
+            InvalidArgumentError: a size below 0, or none above.
+
+        >>> [batch.tolist() for batch in Dataset.range(7).batch(3).rebatch([1, 2])]
+        [[0], [1, 2], [3], [4, 5], [6]]
+        """
+        given = np.reshape(np.asarray(batch_size, object), -1).tolist()
+        sizes = tuple(count_of("batch_size", each, least=0) for each in given)
+        if not any(sizes):
+            raise InvalidArgumentError(f"batch_size is {batch_size!r}: a size above 0 is needed")
+        return self._made(Rebatch(Unbatch(self.node), sizes, bool(drop_remainder)))
 
     def bucket_by_sequence_length(
         self,

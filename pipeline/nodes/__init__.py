@@ -4,8 +4,9 @@ What a node means is registered elsewhere: its cardinality, its spec, how it is 
 that is named here may travel in a message.
 """
 
+from .checks import AssertCardinality, Unique
 from .elements import Filter, FlatMap, IgnoreErrors, Interleave, Items, Map, Unbatch
-from .groups import Batch, PaddedBatch
+from .groups import Batch, PaddedBatch, RaggedBatch, Rebatch, SparseBatch
 from .leaves import Csv, FileLeaf, FixedRecords, Generator, Lines, ListFiles, Range, Records, Rows
 from .node import Node
 from .numbers import Counter, Random
@@ -15,6 +16,7 @@ from .tags import Bucket, Resample, Tagged, TakeWhile
 from .windows import Elements, Window, WindowByKey
 
 __all__ = [
+    "AssertCardinality",
     "Batch",
     "Bucket",
     "Choose",
@@ -38,8 +40,10 @@ __all__ = [
     "Node",
     "PaddedBatch",
     "Prefetch",
+    "RaggedBatch",
     "Random",
     "Range",
+    "Rebatch",
     "Records",
     "Repeat",
     "Resample",
@@ -48,10 +52,12 @@ __all__ = [
     "Shard",
     "Shuffle",
     "Skip",
+    "SparseBatch",
     "Tagged",
     "Take",
     "TakeWhile",
     "Unbatch",
+    "Unique",
     "Window",
     "WindowByKey",
     "Zip",

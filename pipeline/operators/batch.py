@@ -68,8 +68,8 @@ class BatchOperator(Unary):
         return self._stack(rest, len(rest))
 
     def _stack(self, handles: Handles, size: int) -> Pulled:
-        if self.fold.padding is not None and len(handles) > size:
-            self._put_back(handles[size:])  # each padded batch has a length of its own
+        if self.fold.alone and len(handles) > size:
+            self._put_back(handles[size:])  # each such batch has a length of its own
             handles = handles[:size]
         try:
             made, nbytes = self.fold(self.store, handles, size)
@@ -79,8 +79,8 @@ class BatchOperator(Unary):
                 self.together = 1
                 return self._make(1)
             self.store.release(handles)
-            return Failed(error, operator="batch" if self.fold.padding is None else "padded_batch")
-        if self.fold.padding is None:
+            return Failed(error, operator=self.fold.operator)
+        if not self.fold.alone:
             self.together = max(1, min(1024, _TOGETHER // max(1, nbytes)))
         return made
 

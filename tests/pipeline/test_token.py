@@ -116,6 +116,14 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "group_by_window": lambda: (
         Dataset.range(22).group_by_window(lambda x: x % 4, lambda _, w: w.batch(2), 3).shuffle(3)
     ),
+    "unique": lambda: Dataset.range(60).shuffle(9).map(lambda x: str(x % 17)).unique().enumerate().shuffle(3),
+    "unique numbers": lambda: Dataset.range(40).map(fails_at_sevens).map(lambda x: x % 11).unique().batch(2),
+    "rebatch": lambda: Dataset.range(40).shuffle(7).batch(6).rebatch([0, 3, 1]).shuffle(3),
+    "ragged": lambda: Dataset.range(24).map(lambda x: np.full(x % 4, x)).shuffle(5).ragged_batch(3).shuffle(3).batch(2),
+    "sparse": lambda: (
+        Dataset.range(24).map(lambda x: np.full(x % 4, x)).shuffle(5).sparse_batch(3, [4]).shuffle(3).batch(2)
+    ),
+    "asserted": lambda: Dataset.range(20).shuffle(5).assert_cardinality(21).batch(3),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),
 }
 

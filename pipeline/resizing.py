@@ -15,14 +15,17 @@ from .errors import InvalidArgumentError
 from .image_bytes import ImageBytes
 from .kernels.resample import (
     COLUMN_BITS,
+    CUBIC,
+    LANCZOS,
     ROW_BITS,
+    TRIANGLE,
     area_taps,
+    filter_taps,
     gather_pixels,
     nearest_taps,
     resample_bytes,
     resample_floats,
     to_fixed_point,
-    triangle_taps,
 )
 from .kernels.tiles import fits_tiles, resample_tiles, to_words
 from .pixels import checked_image
@@ -35,17 +38,22 @@ _TABLES = 4096
 #: What the kernel reads as it is; everything else that is real becomes float32 first.
 _READ = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
-_METHODS = ("bilinear", "area", "nearest")
+#: Methods that weigh by distance, by their filter; and all.
+_FILTERS = {"bilinear": TRIANGLE, "bicubic": CUBIC, "lanczos3": LANCZOS}
+_METHODS = (*_FILTERS, "area", "nearest")
+#: Those whose weights are never below 0, so that bytes stay bytes.
+_POSITIVE = ("bilinear", "area")
 
 
 def resize(image: NDArray[Any], size: Sequence[int], method: str = "bilinear", antialias: bool = False) -> NDArray[Any]:
     """An image [height, width, channels], or a batch [n, height, width, channels], at another size.
 
-    `size` is (height, width) in pixels. `method`: "bilinear" between half-pixel centres; "area", the mean of what lies
-    under each new pixel, parts of pixels by their part; "nearest", the pixel in which the centre lies. The first two
-    give float32, nearest the dtype of `image`. The range of values stays: uint8 gives 0.0 to 255.0. With `antialias`
-    the bilinear filter is as wide as the scale when it shrinks; the others know no such thing. The same size gives the
-    same pixels. The result is the same on every machine.
+    `size` is (height, width) in pixels. `method`: "bilinear" between half-pixel centres; "bicubic", that of Keys with
+    a = -1/2; "lanczos3"; "area", the mean of what lies under each new pixel, parts of pixels by their part; "nearest",
+    the pixel in which the centre lies. They give float32, nearest the dtype of `image`. The range of values stays:
+    uint8 gives 0.0 to 255.0, bicubic and lanczos3 somewhat beyond at sharp edges. With `antialias` the first three are
+    as wide as the scale when they shrink; the others know no such thing. The same size gives the same pixels. The
+    result is the same on every machine.
 
     Raises InvalidArgumentError: not an image of 3 or 4 dimensions, no pixels, numbers that are not real, a size that is
     not two positive numbers, or another method.
@@ -84,7 +92,7 @@ def decode_and_resize(
 
     `size` is (height, width) in pixels; `channels` as in `decode_image`. The format is told by the bytes; of several
     frames it is the first. The pixels are those of `resize(decode(contents), size, method, antialias)`, rounded to
-    whole numbers; fixed-point arithmetic makes them the same on every machine.
+    whole numbers from 0 to 255; arithmetic that is fixed makes them the same on every machine.
 
     Raises InvalidArgumentError, as `decode_jpeg`, `decode_png` and `resize` do.
 
@@ -124,6 +132,12 @@ def _take_nearest(image: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 def _resize_to_bytes(image: NDArray[np.uint8], out: NDArray[np.uint8], method: str, antialias: bool) -> None:
+    if method not in _POSITIVE:
+        exact = np.empty(out.shape, np.float32)
+        _resize_to_floats(image, exact, method, antialias)
+        np.clip(np.rint(exact, out=exact), 0, 255, out=exact)
+        out[...] = exact
+        return
     rows, columns = (_bytes_table(image.shape[axis], out.shape[axis], method, antialias) for axis in (0, 1))
     pixels, made = (each.reshape(len(each), -1) for each in (image, out))
     taps = rows.fine.shape[1], columns.fine.shape[1]
@@ -145,7 +159,11 @@ def _nearest_table(size_in: int, size_out: int) -> NDArray[np.int64]:
 
 
 def _taps(size_in: int, size_out: int, method: str, antialias: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    return area_taps(size_in, size_out) if method == "area" else triangle_taps(size_in, size_out, antialias)
+    return (
+        area_taps(size_in, size_out)
+        if method == "area"
+        else filter_taps(size_in, size_out, _FILTERS[method], antialias)
+    )
 
 
 class _Taps(NamedTuple):

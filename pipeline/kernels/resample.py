@@ -1,7 +1,8 @@
-"""Resampling: tables of taps for bilinear, area and nearest, and the passes over rows and columns."""
+"""Resampling: tables of taps for each method, and the passes over rows and columns."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,17 @@ from .lanes import weigh_four
 
 __all__ = [
     "COLUMN_BITS",
+    "CUBIC",
+    "LANCZOS",
     "ROW_BITS",
+    "TRIANGLE",
     "area_taps",
+    "filter_taps",
     "gather_pixels",
     "nearest_taps",
     "resample_bytes",
     "resample_floats",
     "to_fixed_point",
-    "triangle_taps",
 ]
 
 # Fixed point for bytes. A sum over rows keeps 4 bits below the point (8 + 22 - 18 = 12 bits); a sum over columns of
@@ -30,31 +34,52 @@ _HALF = np.int32(1 << 17)
 _COLUMN_HALF = np.int32(1 << 22)
 _COLUMN_DROPPED = np.int32(23)
 
+#: Filters by how far they reach, in source pixels: linear, Keys' cubic (a = -1/2), Lanczos' sinc of three lobes.
+TRIANGLE, CUBIC, LANCZOS = 1, 2, 3
+
+
+@inline
+def _weight_at(reach: int, distance: float) -> float:
+    """What a source so far away weighs, before all weights are made to sum to 1."""
+    x = abs(distance)
+    if x >= reach:
+        return 0.0
+    if reach == TRIANGLE:
+        return 1.0 - x
+    if reach == CUBIC:
+        return (1.5 * x - 2.5) * x * x + 1.0 if x < 1.0 else ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return 1.0 if x < 1e-6 else 3.0 * math.sin(math.pi * x) * math.sin(math.pi * x / 3.0) / (math.pi * x) ** 2
+
 
 @kernel
-def triangle_taps(size_in: int, size_out: int, antialias: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def filter_taps(
+    size_in: int, size_out: int, filter_reach: int, antialias: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For each of `size_out` samples its first source index and the weights of the sources from there.
 
-    int64 [size_out], float64 [size_out, taps]; each row of weights sums to 1, and first + taps <= size_in. A triangle
-    around half-pixel centres: two taps, or as wide as the scale with `antialias`. Scalar arithmetic in a fixed order,
-    so the same on every machine.
+    int64 [size_out], float64 [size_out, taps]; each row of weights sums to 1, and first + taps <= size_in. A filter
+    (TRIANGLE, CUBIC, LANCZOS) around half-pixel centres, as wide as the scale with `antialias`. Scalar arithmetic in a
+    fixed order, so the same on every machine.
     """
     # TensorFlow has its centres in float32; the same ones here give its numbers, not just numbers near them.
     scale = np.float32(size_in) / np.float32(size_out)
     if antialias:
         scale = np.float32(1) / (np.float32(size_out) / np.float32(size_in))
-    reach = np.float64(max(np.float32(1), scale)) if antialias else np.float64(1)
+    stretch = np.float64(max(np.float32(1), scale)) if antialias else np.float64(1)
+    reach = stretch * filter_reach
     first = np.zeros(size_out, np.int64)
     weights = np.zeros((size_out, np.int64(np.ceil(2 * reach)) + 1), np.float64)
     widest = 1
     for i in range(size_out):
         # Centres of source pixels, j + 0.5, that are nearer than `reach`.
         centre = np.float64((np.float32(i) + np.float32(0.5)) * scale)
+        if filter_reach == CUBIC and not antialias:  # TensorFlow has a table of 1,024 places between two pixels
+            centre = np.round((centre - 0.5) * 1024) / 1024 + 0.5
         low = max(0, int(np.floor(centre - reach - 0.5)) + 1)
         high = min(size_in, int(np.ceil(centre + reach - 0.5)))
         total = 0.0
         for j in range(low, high):
-            weights[i, j - low] = max(0.0, 1.0 - abs(j + 0.5 - centre) / reach)
+            weights[i, j - low] = _weight_at(filter_reach, (j + 0.5 - centre) / stretch)
             total += weights[i, j - low]
         weights[i] /= total
         first[i] = low
@@ -65,7 +90,7 @@ def triangle_taps(size_in: int, size_out: int, antialias: bool) -> tuple[NDArray
 
 @kernel
 def area_taps(size_in: int, size_out: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """As `triangle_taps`, where a source pixel weighs as much of it as lies under the sample.
+    """As `filter_taps`, where a source pixel weighs as much of it as lies under the sample.
 
     In units of 1 / size_out of a source pixel all edges are whole numbers, so that every overlap is exact.
     """
@@ -155,7 +180,7 @@ def resample_bytes(
 ) -> None:
     """Resample uint8 [height, width * channels] into `out`, rounded to nearest.
 
-    The tables are those of `triangle_taps` for this size, in fixed point (ROW_BITS, COLUMN_BITS).
+    The tables are those of `filter_taps` for this size, in fixed point (ROW_BITS, COLUMN_BITS).
     """
     height, width, taps = out.shape[0], columns.shape[0], column_weights.shape[1]
     row = np.zeros(image.shape[1] + 4, np.int32)

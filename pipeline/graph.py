@@ -22,7 +22,7 @@ from .functions import UserFunction, load_function, load_named, ship_function
 from .nodes import Node
 from .spec import as_dtype, dtype_name
 from .structure import Structure
-from .validity import fault
+from .validity import fault, misplaced
 
 __all__ = ["blobs_in", "decode_outline", "decode_whole", "encode"]
 
@@ -143,7 +143,7 @@ def _node(data: Any, function: Callable[[Any], UserFunction], array: Callable[[A
         if not _fits(value, _HINTS[name][key]):
             raise MalformedMessage(f"a {name} whose {key} is {type(value).__name__}")
     node = _KINDS[name](**given)
-    if (why := fault(node)) is not None:
+    if (why := fault(node) or misplaced(node)) is not None:
         raise MalformedMessage(f"a {name} with {why}")
     return node
 

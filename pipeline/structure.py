@@ -62,11 +62,6 @@ class Structure:
             yield from part.leaves()
 
     @property
-    def holds_datasets(self) -> bool:
-        """Whether a component is a dataset."""
-        return self.kind == "dataset" or any(part.holds_datasets for part in self.parts)
-
-    @property
     def plain(self) -> Structure:
         """The same nesting of other things than elements, none of which is a dataset."""
         return self.over([LEAF] * self.size)

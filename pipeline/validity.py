@@ -56,7 +56,7 @@ from .sources import COMPRESSIONS, LARGEST
 from .spec import DType
 from .tags import KINDS, NUMBER, PREDICATE, SIZE
 
-__all__ = ["fault"]
+__all__ = ["fault", "misplaced"]
 
 
 @singledispatch
@@ -253,6 +253,14 @@ def _(node: Tagged) -> str | None:
 @fault.register
 def _(node: TakeWhile) -> str | None:
     return _untagged(node.source, PREDICATE)
+
+
+def misplaced(node: Node) -> str | None:
+    """What is wrong with an operator that gets tags, where it is none that looks at them; None where nothing is."""
+    looks = isinstance(node, TakeWhile | Bucket | Resample | WindowByKey)
+    if looks or (isinstance(node, Tagged) and node.kind == SIZE):
+        return None
+    return "elements whose tags nobody looks at" if any(isinstance(each, Tagged) for each in node.inputs) else None
 
 
 def _untagged(source: Node, kind: str) -> str | None:

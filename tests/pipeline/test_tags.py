@@ -179,6 +179,11 @@ def _wide(rows: Any) -> tuple[Any, int, Any]:
         (Tagged(numbers(), function(len), "colour"), "a tag of kind 'colour'"),
         (Tagged(numbers(), function(len), SIZE), "elements that have no number"),
         (TakeWhile(numbers()), "elements that have no predicate"),
+        (Map(Tagged(numbers(), function(len), NUMBER), function(len)), "elements whose tags nobody looks at"),
+        (
+            Tagged(Tagged(numbers(), function(len), NUMBER), function(len), NUMBER),
+            "elements whose tags nobody looks at",
+        ),
         (TakeWhile(Tagged(numbers(), function(len), NUMBER)), "elements that have no predicate"),
     ],
 )

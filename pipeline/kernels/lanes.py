@@ -13,11 +13,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LINES", "RUN", "transpose", "weigh_bytes", "weigh_four", "weigh_words"]
+__all__ = ["LINES", "PIXELS", "RUN", "mirror_pixels", "transpose", "weigh_bytes", "weigh_four", "weigh_words"]
 
 _BYTE, _SHORT, _WORD, _INDEX = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 #: Bytes in a run of `weigh_bytes`; words in a vector of `weigh_words`, and lines of a square of `transpose`.
 RUN, LINES = 64, 16
+#: Pixels, of three bytes each, of `mirror_pixels`.
+PIXELS = 16
 
 
 def _lanes(kind: Any, count: int) -> Any:
@@ -173,6 +175,22 @@ def _transpose(_: Any, square: Any, at: Any, step: Any, out: Any, to: Any, strid
     return signature, generate
 
 
+def _mirror_pixels(_: Any, image: Any, at: Any, out: Any, to: Any) -> Any:
+    """out[to:to+48] = the 16 pixels, of three bytes each, of image[at:at+48], the last one first."""
+    signature = types.void(image, types.intp, out, types.intp)
+    order = [3 * (PIXELS - 1 - i // 3) + i % 3 for i in range(3 * PIXELS)]
+
+    def generate(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
+        image, at, out, to = arguments
+        pixels = _load(build, _at(context, build, signature.args[0], image, at), _lanes(_BYTE, len(order)))
+        mirrored = build.shuffle_vector(pixels, pixels, ir.Constant(_lanes(_WORD, len(order)), order))
+        _store(build, mirrored, _at(context, build, signature.args[2], out, to))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+mirror_pixels: Any = intrinsic(_mirror_pixels)
 weigh_four: Any = intrinsic(_weigh_four)
 weigh_bytes: Any = intrinsic(_weigh_bytes)
 weigh_words: Any = intrinsic(_weigh_words)

@@ -24,7 +24,10 @@ class Always(np.random.Generator):
         return 0.0
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 1), (3, 5, 3), (2, 4, 4), (7, 2, 2), (0, 4, 3), (4, 0, 3)])
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 15, 3), (3, 16, 3), (2, 33, 3), (1, 1, 1), (3, 5, 1), (3, 5, 3), (2, 4, 4), (7, 2, 2), (0, 4, 3), (4, 0, 3)],
+)
 def test_every_shape_is_mirrored(shape: tuple[int, int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     flipped = random_flip_left_right(image, Always())

@@ -11,7 +11,7 @@ from typing import Any
 from ..pipeline.arrivals import Arrivals
 from ..pipeline.counts import Counts
 from ..pipeline.errors import MalformedMessage, from_data, to_data
-from ..pipeline.feeds import Feed, HandedFeed, Job, job_of, state_of
+from ..pipeline.feeds import Feed, HandedFeed, Job, SequentialFeed, job_of
 from ..pipeline.operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from ..pipeline.store import Store
 from ..pipeline.verdicts import Verdicts
@@ -40,7 +40,7 @@ class Lane:
     @property
     def work(self) -> Work:
         """What is still to be computed."""
-        return self.arrivals.job.work.after(self.arrivals.watermark)
+        return self.arrivals.left
 
     @property
     def count(self) -> int:
@@ -86,7 +86,7 @@ class LaneStream(Operator):
     marks: Marks | None = None  #: Where elements are handed along.
 
     def __post_init__(self) -> None:
-        if isinstance(self.feed, HandedFeed):
+        if isinstance(self.feed, HandedFeed) and not isinstance(self.feed, SequentialFeed):
             self.marks = Marks(self.feed)
 
     def pull(self, limit: int) -> Pulled:
@@ -161,7 +161,13 @@ class LaneStream(Operator):
             return False
         lane.received += piece.nbytes
         lane.arrivals.add(piece)
+        self._carry(lane.arrivals)
         return True
+
+    def _carry(self, arrivals: Arrivals) -> None:
+        """What the state of a sequential function has become is that with which the next job begins."""
+        if arrivals.complete and isinstance(self.feed, SequentialFeed):
+            self.feed.computed(arrivals.job, arrivals.carried)
 
     def open_lanes(self) -> Iterator[Lane]:
         """The lanes of which something is still to come, the first one first."""
@@ -227,4 +233,4 @@ def _lane_state(lane: Lane | Failed, keep: Keep) -> dict[str, Any]:
     """What of this lane is not consumed yet."""
     if isinstance(lane, Failed):
         return {"error": to_data(lane.error)}
-    return state_of(lane.arrivals.job, lane.arrivals.consumed, keep)
+    return lane.arrivals.state(keep)

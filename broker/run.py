@@ -343,7 +343,7 @@ class Run:
             # A new attempt counts its bytes from nothing.
             lane.limit, lane.received = max(lane.outstanding, 0), 0
         lane.wanted, lane.urgent = True, urgent
-        payload = payload_of(self.store, lane.arrivals.job.inputs)
+        payload = payload_of(self.store, lane.arrivals.job.inputs, lane.arrivals.carried)
         work = replace(lane.work, ruled=stream.verdicts.rulings(lane.arrivals.job, self.store))
         self.orders.append(Want(lane.split, self.job, self.epoch, work, lane.depth, lane.limit, urgent, payload))
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgpack
 import numpy as np
 
-from .errors import InvalidArgumentError, MismatchError
+from .blocks import Block, BlockBuilder, BlockLayout
+from .errors import InvalidArgumentError, MalformedMessage, MismatchError
 from .functions import UserFunction
 from .ownership import own
 from .spec import DType, dtype_name
 from .structure import Element, Structure, flatten, restack
 
-__all__ = ["Accumulator", "state_given"]
+__all__ = ["Accumulator", "packed", "state_given", "unpacked"]
 
 
 def state_given(initial_state: Element) -> tuple[list[Any], Structure]:
@@ -30,6 +32,32 @@ def state_given(initial_state: Element) -> tuple[list[Any], Structure]:
 
 def _dtype(component: Any) -> DType:
     return bytes if isinstance(component, bytes) or component.dtype == object else component.dtype
+
+
+def packed(components: list[Any], structure: Structure) -> bytes:
+    """A state as bytes, to be carried from one worker to another."""
+    builder = BlockBuilder()
+    builder.add(components, structure)
+    block = builder.build()
+    return bytes(msgpack.packb([block.layout.to_data(), block.buffer.tobytes()]))
+
+
+def unpacked(data: bytes) -> tuple[list[Any], Structure]:
+    """The reverse of `packed`.
+
+    Raises:
+        MalformedMessage: what is no state.
+    """
+    try:
+        layout, content = msgpack.unpackb(data)
+        block = Block.over(BlockLayout.from_data(layout), np.frombuffer(content, np.uint8).copy())
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        raise MalformedMessage(f"a state that is none: {error}") from error
+    for column in block.columns:
+        column.check()
+    if block.rows != 1:
+        raise MalformedMessage(f"a state of {block.rows} rows")
+    return [column.get(0) for column in block.columns], block.structure
 
 
 class Accumulator:
@@ -53,6 +81,12 @@ class Accumulator:
             MismatchError: it is of another structure or dtype; the message names the component.
         """
         components, structure = flatten(restack(value))
+        self.check(components, structure)
+        own(components)
+        return components
+
+    def check(self, components: list[Any], structure: Structure) -> None:
+        """See that these can be the state: as `next`."""
         if structure != self.structure:
             raise MismatchError(
                 f"{self.operator} returned a state of components {structure.names()}, and the initial state has "
@@ -64,8 +98,6 @@ class Accumulator:
                     f"{self.operator} returned a state whose component {name} is {dtype_name(_dtype(new))}, and that "
                     f"of the initial state is {dtype_name(_dtype(old))}: begin with one of the same dtype, or convert"
                 )
-        own(components)
-        return components
 
     def add(self, function: UserFunction, value: Element) -> None:
         """The state that a function of it and an element gives; nothing is spread over arguments."""

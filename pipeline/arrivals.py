@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .counts import Counts
-from .feeds import Job
+from .feeds import Job, state_of
 from .lineage import Hopped, Lineage
-from .operators.protocol import Failed
+from .operators.protocol import Failed, Keep, State
 from .store import Handles, Store
 from .verdicts import Verdicts
-from .work import BEHIND, Piece
+from .work import BEHIND, Piece, Work
 
 __all__ = ["Arrivals"]
 
@@ -40,8 +40,13 @@ class Arrivals:
     _inputs: Lineage | None = None  #: Of what the elements handed along were made.
     _queue: deque[_Run | tuple[Failed | int, int]] = field(default_factory=deque)  #: A number of such left out, too.
 
+    #: States of a sequential function: that before what is not consumed, and behind each piece that came since.
+    states: deque[tuple[int, bytes]] = field(default_factory=deque)
+
     def __post_init__(self) -> None:
         self.watermark = self.consumed = self.job.work.start
+        if self.job.work.since is not None:
+            self.states.append((self.job.work.since, self.job.state))
         self.store.opened(self.job.work)
 
     def add(self, piece: Piece) -> None:
@@ -58,6 +63,8 @@ class Arrivals:
         self.waiting_bytes += piece.nbytes
         self.nbytes += piece.nbytes
         self.watermark = piece.next
+        if piece.state is not None:
+            self.states.append((piece.next, piece.state))
         stop = BEHIND if self.job.work.stop is None else self.job.work.stop
         self.complete = piece.last or piece.next >= stop
         self._advance()
@@ -66,6 +73,8 @@ class Arrivals:
         """From which of the elements handed along those of a piece came; None where that is more than they take."""
         if self.job.inputs is None or piece.block is None or piece.positions is None or piece.identities is None:
             return None
+        if self.states:
+            return None  # of a state, too
         inputs = self._made(self.job.inputs)
         index, within = np.divmod(piece.positions, self.job.grain)
         path, used = self.job.work.segment, index
@@ -108,6 +117,11 @@ class Arrivals:
 
     def _advance(self) -> None:
         """All before the first that waits is consumed, and what was left out there is counted."""
+        self._advance_queue()
+        while len(self.states) > 1 and self.states[1][0] <= self.consumed:
+            self.states.popleft()
+
+    def _advance_queue(self) -> None:
         counts, queue = self.counts, self._queue
         while queue and isinstance(left_out := queue[0][0], int):
             counts.filtered += left_out
@@ -122,6 +136,21 @@ class Arrivals:
             if gaps is not None and gaps[0]:
                 counts.filtered += int(gaps[0])
                 queue[0] = handles, positions, each, np.concatenate([[0], gaps[1:]])
+
+    @property
+    def left(self) -> Work:
+        """What is still to be computed."""
+        work = self.job.work.after(self.watermark)
+        return replace(work, since=self.states[-1][0]) if self.states else work
+
+    @property
+    def carried(self) -> bytes:
+        """The state with which that begins, where its function is sequential."""
+        return self.states[-1][1] if self.states else b""
+
+    def state(self, keep: Keep) -> State:
+        """What of it is not consumed yet, as plain data."""
+        return state_of(self.job, self.consumed, keep, self.states[0] if self.states else None)
 
     @property
     def spent(self) -> bool:

@@ -13,7 +13,7 @@ from .bucketing import Buckets
 from .cardinality import cardinality, empty
 from .columns import Allocate
 from .counts import Counts
-from .feeds import Feed, FileFeed, HandedFeed, Job, OnceFeed, RowFeed, handed
+from .feeds import Feed, FileFeed, HandedFeed, Job, OnceFeed, RowFeed, SequentialFeed, handed
 from .flat import GRAIN
 from .folding import Fold
 from .leaves import countable, one_for_one
@@ -36,6 +36,7 @@ from .nodes import (
     Repeat,
     Resample,
     Sample,
+    Scan,
     Shard,
     Shuffle,
     Skip,
@@ -214,6 +215,13 @@ def _(node: Rebatch, to: Settings, at: Place = START) -> Operator:
         return BatchOperator(source, to.store, node.sizes[0], node.drop_remainder)
     origin = derive("rebatch", list(at.path(node)), list(at.passes))
     return RebatchOperator(source, to.store, node.sizes, node.drop_remainder, origin)
+
+
+@build.register
+def _(node: Scan, to: Settings, at: Place = START) -> Operator:
+    segment, counts = segment_at(node, at.branch), to.counts.branch()
+    source = build(node.source, replace(to, counts=counts), at)
+    return to.stream(segment, SequentialFeed(segment.path, source, to.store, counts=counts), to.counts)
 
 
 @build.register

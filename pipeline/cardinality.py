@@ -33,6 +33,7 @@ from .nodes import (
     Resample,
     Rows,
     Sample,
+    Scan,
     Shard,
     Shuffle,
     Skip,
@@ -100,7 +101,7 @@ def _(node: Sample) -> int:
 
 
 @cardinality.register
-def _(node: Map | Tagged | Shuffle | Prefetch | Configured | Enumerate) -> int:
+def _(node: Map | Scan | Tagged | Shuffle | Prefetch | Configured | Enumerate) -> int:
     return cardinality(node.source)
 
 

@@ -17,12 +17,13 @@ from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
 from .counts import Counts
 from .dice import read_random
 from .errors import MalformedMessage, from_data, to_data
-from .feeds import Feed, Job, job_of, payload_of, state_of
+from .feeds import Feed, Job, SequentialFeed, job_of, payload_of, state_of
 from .flat import Flat, Inside
 from .generating import generated
-from .nodes import FlatMap, Generator, Interleave, Node, Random, Unbatch
+from .nodes import FlatMap, Generator, Interleave, Node, Random, Scan, Unbatch
 from .operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from .readers import Chunk, only, read
+from .scanning import scanned
 from .seeds import derive
 from .segment import Segment, Watch, describe, run_steps
 from .store import Store
@@ -61,6 +62,9 @@ def execute(
             chunks = unbatched(segment.leaf_path, work, payload)
             if work.only is not None:
                 chunks = only(chunks, np.array(work.only, np.int64))
+        case Scan() as leaf:
+            assert payload is not None, "no elements to go through"
+            chunks = scanned(leaf, segment.leaf_path, work, payload, seed, epoch, appetite, watch)
         case Generator() as leaf:
             chunks = generated(leaf, segment.leaf_path, work, seed, epoch, appetite, watch)
         case Random() as leaf:
@@ -180,12 +184,14 @@ class Stream(Operator):
         """The next piece. Where Ctrl-C came in between, the next call computes from the last piece on again."""
         to, job = self.settings, arrivals.job
         if self.pieces is None:
-            work = replace(job.work.after(arrivals.watermark), ruled=to.verdicts.rulings(job, to.store))
-            payload = payload_of(to.store, job.inputs)
+            work = replace(arrivals.left, ruled=to.verdicts.rulings(job, to.store))
+            payload = payload_of(to.store, job.inputs, arrivals.carried)
             watch = None if self.inside is None else self._watch(job, payload)
             self.pieces = execute(self.segment, work, payload, to.seed, to.epoch, self.appetite, watch)
         pieces, self.pieces = self.pieces, None
         arrivals.add(piece := next(pieces))
+        if arrivals.complete and isinstance(self.feed, SequentialFeed):
+            self.feed.computed(job, arrivals.carried)
         to.verdicts.computed += 0 if piece.block is None else piece.block.rows
         self.pieces = pieces
         if job.work.turns:
@@ -222,7 +228,7 @@ class Stream(Operator):
     def snapshot(self, keep: Keep) -> State:
         lanes = [_lane_state(each, keep) for each in self.lanes]
         if self.arrivals is not None and not self.arrivals.spent:
-            lanes.insert(0, state_of(self.arrivals.job, self.arrivals.consumed, keep))
+            lanes.insert(0, self.arrivals.state(keep))
         return {"feed": self.feed.snapshot(keep), "ended": self.ended, "lanes": lanes}
 
     def restore(self, state: State, find: Find) -> None:

@@ -21,6 +21,7 @@ from .nodes import (
     Interleave,
     Node,
     Prefetch,
+    Scan,
     Shuffle,
 )
 from .place import START, Place
@@ -247,6 +248,8 @@ def runs_on_workers(node: Node, at: Place) -> bool:
     if isinstance(node, IgnoreErrors):
         segment = segment_at(node, at.branch)
         return segment.leaf is not None or bool(segment.steps)
+    if isinstance(node, Scan):
+        return True
     if isinstance(node, Enumerate):
         return one_for_one(node.source)
     return build.dispatch(type(node)) is build.dispatch(Node)
@@ -259,6 +262,8 @@ def how_it_comes(segment: Segment) -> tuple[str, bool]:
         known = cardinality(leaf.filenames)
         files = {1: "1 file"}.get(known, f"{known:,} files") if known >= 0 else "files"
         return f"{files}, {'each read whole' if leaf.compression else 'cut into splits'}", False
+    if isinstance(leaf, Scan):
+        return f"{HANDED} to one worker at a time, with its state", True
     if isinstance(leaf, Generator):
         return "one worker runs it", False
     if segment.rows is not None:

@@ -32,6 +32,7 @@ __all__ = [
     "OnceFeed",
     "RecoveryFeed",
     "RowFeed",
+    "SequentialFeed",
     "handed",
     "job_of",
     "payload_of",
@@ -47,6 +48,7 @@ class Job:
     inputs: Handles | None = None
     grain: int = 1  #: How many input positions each element handed along has.
     done: Callable[[int], None] | None = None  #: Told of how many bytes came of it.
+    state: bytes = b""  #: Of a sequential function, where `work` has it from.
 
 
 #: The boundaries at which a file is cut, from its name; PENDING while they are not known.
@@ -93,7 +95,7 @@ class RowFeed:
         work = job.work
         own = (work.segment, work.origin, work.view) == (self.segment, self.origin, self.view)
         inside = work.stop is not None and work.stop <= self.count
-        return own and inside and job.inputs is None and work.only is None
+        return own and inside and job.inputs is None and work.only is None and work.since is None
 
 
 @dataclass(slots=True)
@@ -171,7 +173,8 @@ class FileFeed:
 
     def could_give(self, job: Job) -> bool:
         """Whether a job that is said to be of this feed can be."""
-        return job.work.segment == self.segment and job.inputs is None and job.work.path != ""
+        own = job.work.segment == self.segment and job.work.since is None
+        return own and job.inputs is None and job.work.path != ""
 
 
 @dataclass(slots=True)
@@ -256,7 +259,46 @@ class HandedFeed:
     def could_give(self, job: Job) -> bool:
         """Whether a job that is said to be of this feed can be."""
         own = (job.work.segment, job.grain) == (self.segment, self.grain)
+        own = own and (job.work.since is None) is not isinstance(self, SequentialFeed)
         return own and job.inputs is not None and job.work.start < (job.work.stop or 0)
+
+
+@dataclass(slots=True)
+class SequentialFeed(HandedFeed):
+    """Elements handed along to a function that has a state: one job after the other, each with what the last left."""
+
+    state: bytes = b""
+    current: Job | None = None  #: What is under way.
+
+    def next(self) -> Job | Signal | Failed:
+        """The next few elements, once all of those before were computed."""
+        if self.current is not None:
+            return Signal.PENDING
+        job = HandedFeed.next(self)  # `super()` does not work in a dataclass with slots
+        if isinstance(job, Job):
+            job = self.current = replace(job, work=replace(job.work, since=job.work.start), state=self.state)
+        return job
+
+    def computed(self, job: Job, state: bytes) -> None:
+        """All of a job came, and the state behind it."""
+        if job is self.current:
+            self.current, self.state = None, state
+
+    def snapshot(self, keep: Keep) -> State:
+        """Where the input was left, and the state behind what was handed along and is computed."""
+        return {**HandedFeed.snapshot(self, keep), "carried": self.state}
+
+    def restore(self, state: State, find: Find) -> None:
+        """Go on there."""
+        HandedFeed.restore(self, state, find)
+        self.state = state["carried"]
+
+    def could_give(self, job: Job) -> bool:
+        """Whether a job that is said to be of this feed can be. If so, it is under way."""
+        if not HandedFeed.could_give(self, job):
+            return False
+        self.current = job
+        return True
 
 
 @dataclass(slots=True)
@@ -297,6 +339,8 @@ class OnceFeed:
 
     def could_give(self, job: Job) -> bool:
         """Whether a job that is said to be of this feed can be."""
+        if job.work.since is not None:
+            return False
         if self._own is None or self._own.origin == 0:
             return job.inputs is not None and job.work.start < (job.work.stop or 0)
         return job.inputs is None and (job.work.segment, job.work.origin) == (self._own.segment, self._own.origin)
@@ -331,7 +375,7 @@ class RecoveryFeed:
         return False
 
 
-Feed: TypeAlias = RowFeed | FileFeed | HandedFeed | OnceFeed | RecoveryFeed
+Feed: TypeAlias = RowFeed | FileFeed | HandedFeed | SequentialFeed | OnceFeed | RecoveryFeed
 
 
 def handed(
@@ -342,10 +386,14 @@ def handed(
     return Job(work, inputs, grain)
 
 
-def state_of(job: Job, consumed: int, keep: Keep) -> State:
-    """What of a job is not consumed yet, as plain data."""
+def state_of(job: Job, consumed: int, keep: Keep, behind: tuple[int, bytes] | None = None) -> State:
+    """What of a job is not consumed yet, as plain data; from where on, and with what state, where it is sequential."""
     if job.inputs is None:
         return {"work": job.work.after(consumed).to_data()}
+    if job.work.since is not None:
+        first, state = behind or (job.work.since, job.state)
+        place = {"segment": list(job.work.segment), "start": consumed - first, "grain": 1, "turns": False}
+        return {"inputs": keep(job.inputs[first:]), "carried": state, **place}
     row, within = divmod(consumed, job.grain)
     work = {"segment": list(job.work.segment), "start": within, "grain": job.grain, "turns": job.work.turns}
     return {"inputs": keep(job.inputs[row:]), **work}
@@ -355,12 +403,15 @@ def job_of(state: State, store: Store, find: Find) -> Job:
     """The reverse of `state_of`."""
     if "inputs" in state:
         segment, found = tuple(state["segment"]), find(state["inputs"])
-        return handed(segment, store, found, state["grain"], state["start"], state["turns"])
+        job = handed(segment, store, found, state["grain"], state["start"], state["turns"])
+        if "carried" not in state:
+            return job
+        return replace(job, work=replace(job.work, since=0), state=state["carried"])
     return Job(Work.from_data(state["work"]))
 
 
-def payload_of(store: Store, inputs: Handles | None) -> Payload | None:
+def payload_of(store: Store, inputs: Handles | None, state: bytes = b"") -> Payload | None:
     """The elements that a job hands along, as its worker gets them."""
     if inputs is None:
         return None
-    return Payload(store.whole(inputs) or store.gather(inputs), store.identities(inputs))
+    return Payload(store.whole(inputs) or store.gather(inputs), store.identities(inputs), state)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .arguments import MOST
 from .errors import MalformedMessage, from_data
-from .work import Work
+from .work import STATE_ROOM, Work
 
 __all__ = ["check_fields"]
 
@@ -56,6 +56,10 @@ def _maybe_error(value: Any) -> bool:
 
 def _stops(value: Any) -> bool:
     return isinstance(value, list) and all(_flag(each) or _error(each) for each in value)
+
+
+def _carried(value: Any) -> bool:
+    return isinstance(value, bytes) and len(value) <= STATE_ROOM
 
 
 def _flags(value: Any) -> bool:
@@ -137,6 +141,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "within": _count,
     "number": _number,
     "passes": _number,
+    "carried": _carried,
     # Yes or no.
     "alive": _flags,
     "checked": _flag,

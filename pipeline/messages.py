@@ -480,7 +480,8 @@ class Pieces:
     slab: list[Any] | None = None  #: Where the block lies (see `slabs`), if it does not follow.
     left_out: int = 0  #: Elements that predicates left out; behind a block, a buffer says before which of its own.
     ignored: bool = False  #: Whether an `ignore_errors` of the segment drops the failure.
-    tags: int = 0  #: Numbers beside each element; a last buffer says which.
+    tags: int = 0  #: Numbers beside each element; a buffer behind the others says which.
+    state: bool = False  #: Whether a last buffer is the state of a sequential function.
 
 
 @dataclass(frozen=True, slots=True)

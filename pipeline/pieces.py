@@ -13,13 +13,19 @@ from .errors import MalformedMessage, from_data
 from .messages import Pieces
 from .nested import check_nested
 from .tags import WIDEST
-from .work import Payload, Piece, Work, identities
+from .work import STATE_ROOM, Payload, Piece, Work, identities
 
 __all__ = ["block_from", "payload_buffers", "payload_from", "piece_buffers", "piece_from"]
 
 
 def piece_buffers(piece: Piece, work: Work) -> list[Any]:
-    """A piece's arrays: the block's buffer, the positions, the identities unless the work tells them, gaps, tags."""
+    """A piece's arrays: those of its elements, and the state of a sequential function behind them."""
+    found = _element_buffers(piece, work)
+    return found if piece.state is None else [*found, np.frombuffer(piece.state, np.uint8)]
+
+
+def _element_buffers(piece: Piece, work: Work) -> list[Any]:
+    """The block's buffer, the positions, the identities unless the work tells them, gaps, tags."""
     if piece.block is None:
         return []
     buffers = [piece.block.buffer, piece.positions]
@@ -39,6 +45,12 @@ def piece_from(message: Pieces, buffers: Sequence[Any], work: Work) -> Piece:
         raise MalformedMessage(f"a piece of {message.next - message.first} positions, {message.left_out} left out")
     if not 0 <= message.tags <= WIDEST:
         raise MalformedMessage(f"a piece with {message.tags} tags: {WIDEST} are the most")
+    if message.state:
+        if not buffers or (state := memoryview(buffers[-1])).nbytes > STATE_ROOM:
+            raise MalformedMessage("a piece that is to have a state, and has none, or one that is too large")
+        piece.state, buffers = state.tobytes(), buffers[:-1]
+    if (piece.state is None) is not (work.since is None or piece.next == piece.first):
+        raise MalformedMessage("a piece with a state where none belongs, or without one where one does")
     if message.error is not None:
         piece.error = from_data(message.error)
     elif message.layout is not None:
@@ -94,16 +106,18 @@ def block_from(layout: list[Any], buffer: Any) -> Block:
 
 
 def payload_buffers(payload: Payload) -> list[Any]:
-    """The arrays of elements that are handed along."""
-    return [payload.block.buffer, payload.identities]
+    """The arrays of elements that are handed along, and the state that goes with them, if one does."""
+    found = [payload.block.buffer, payload.identities]
+    return [*found, np.frombuffer(payload.state, np.uint8)] if payload.state else found
 
 
 def payload_from(layout: list[Any], buffers: Sequence[Any]) -> Payload:
     """Elements that were handed along; MalformedMessage where the parts do not fit one another."""
-    if len(buffers) != 2:
+    if len(buffers) not in (2, 3) or not all(memoryview(each).nbytes for each in buffers[2:]):
         raise MalformedMessage(f"elements handed along in {len(buffers)} buffers")
     block = block_from(layout, buffers[0])
-    return Payload(block, _numbers(buffers[1], np.uint64, 2 * block.rows).reshape(-1, 2))
+    state = memoryview(buffers[2]).tobytes() if len(buffers) > 2 else b""
+    return Payload(block, _numbers(buffers[1], np.uint64, 2 * block.rows).reshape(-1, 2), state)
 
 
 def _numbers(buffer: Any, dtype: type[Any], count: int) -> npt.NDArray[Any]:

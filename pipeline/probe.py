@@ -42,6 +42,7 @@ from .nodes import (
     Resample,
     Rows,
     Sample,
+    Scan,
     Shard,
     Shuffle,
     Skip,
@@ -322,4 +323,6 @@ def _padded(node: PaddedBatch | Bucket, seed: int) -> tuple[list[TensorSpec], St
 
 
 def _is_sampled(node: Node) -> bool:
-    return isinstance(node, Map | FlatMap | Interleave | Generator) or any(_is_sampled(each) for each in node.inputs)
+    return isinstance(node, Map | FlatMap | Interleave | Generator | Scan) or any(
+        _is_sampled(each) for each in node.inputs
+    )

@@ -41,6 +41,7 @@ class Chunk:
     identities: Identities | None = None  #: Where they are not the work's origin and the offsets.
     names: Callable[[int], str] | None = None  #: What to call the element in a row, where its identity does not tell.
     error: HeadraceError | None = None  #: Instead of elements: why the input at this position cannot be read.
+    state: bytes | None = None  #: That of a sequential function behind them.
 
 
 def read(leaf: Node | None, work: Work, payload: Payload | None, allocate: Allocate | None = None) -> Iterator[Chunk]:

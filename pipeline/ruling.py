@@ -12,7 +12,7 @@ from .errors import PipelineError
 from .readers import Chunk, failed, nothing, rows_of
 from .work import BEHIND, Work
 
-__all__ = ["ruled"]
+__all__ = ["failed_before", "ruled"]
 
 
 def ruled(chunks: Iterable[Chunk], work: Work) -> Iterator[Chunk]:
@@ -27,7 +27,7 @@ def ruled(chunks: Iterable[Chunk], work: Work) -> Iterator[Chunk]:
             if first > position:
                 yield _part(chunk, position, first)
             position = max(position, end)
-            yield _failed(position)
+            yield failed_before(position)
             if position >= BEHIND:
                 return
         if position < chunk.next:
@@ -35,10 +35,11 @@ def ruled(chunks: Iterable[Chunk], work: Work) -> Iterator[Chunk]:
             position = chunk.next
     for _, end in waiting:  # there is less now than there was
         position = max(position, end)
-        yield _failed(position)
+        yield failed_before(position)
 
 
-def _failed(position: int) -> Chunk:
+def failed_before(position: int) -> Chunk:
+    """A failure that covers the input up to a position."""
     return failed(PipelineError("it failed before, and is not computed again"), position)
 
 

@@ -25,6 +25,7 @@ from .nodes import (
     Map,
     Node,
     Prefetch,
+    Scan,
     Tagged,
     Unbatch,
 )
@@ -119,7 +120,7 @@ def _start(node: Node, last: Node) -> tuple[Node | None, Node | None]:
         return node, node.filenames
     if isinstance(node, Generator):
         return node, None
-    if isinstance(node, FlatMap | Unbatch) or (isinstance(node, Interleave) and node is last):
+    if isinstance(node, FlatMap | Unbatch) or (isinstance(node, Interleave | Scan) and node is last):
         return node, node.source
     return None, node
 
@@ -166,12 +167,13 @@ def run_steps(
     """
     run = _Run(segment, work, seed, epoch, appetite, watch)
     position, ignored = work.start, segment.forgiven is not None
-    for chunk in ruled(chunks, work) if work.ruled else chunks:
+    sequential = isinstance(segment.leaf, Scan)  # what it is not to compute leaves its state alone
+    for chunk in ruled(chunks, work) if work.ruled and not sequential else chunks:
         if chunk.error is not None:
-            yield Piece(position, chunk.next, error=chunk.error, ignored=ignored)
+            yield Piece(position, chunk.next, error=chunk.error, ignored=ignored, state=chunk.state)
         elif not len(chunk.offsets):
             yield Piece(position, chunk.next)
-        elif segment.steps or work.poison:
+        elif segment.steps or (work.poison and not sequential):
             yield from run.apply(chunk, position)
         else:
             yield run.whole(chunk, position)
@@ -202,8 +204,9 @@ class _Run:
         """A chunk that no function looks at."""
         if error := too_large(chunk.block.nbytes):  # a chunk of so many bytes is one element
             self.chunk = chunk
-            return Piece(first, chunk.next, error=self._place(error, 0, "reading"), ignored=self._is_ignored())
-        return Piece(first, chunk.next, chunk.block, self._identities(chunk), chunk.offsets)
+            told = self._place(error, 0, "reading")
+            return Piece(first, chunk.next, error=told, ignored=self._is_ignored(), state=chunk.state)
+        return Piece(first, chunk.next, chunk.block, self._identities(chunk), chunk.offsets, state=chunk.state)
 
     def _is_ignored(self) -> bool:
         """Whether what fails here is dropped further on."""

@@ -40,6 +40,7 @@ from .nodes import (
     Resample,
     Rows,
     Sample,
+    Scan,
     Shard,
     Shuffle,
     Skip,
@@ -189,6 +190,13 @@ def _(node: Shuffle) -> str | None:
 @fault.register
 def _(node: Batch) -> str | None:
     return _outside(1, size=node.size)
+
+
+@fault.register
+def _(node: Scan) -> str | None:
+    if not node.arrays or len(node.arrays) != node.structure.size:
+        return f"{len(node.arrays)} arrays for a state of {node.structure.size} components"
+    return None if all(each.ndim and len(each) == 1 for each in node.arrays) else "a state that is none"
 
 
 @fault.register

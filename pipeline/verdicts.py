@@ -148,7 +148,8 @@ class Verdicts:
         """What of a job is not to be computed, but fails: first position and the one behind the last, in order."""
         if not self._known:
             return ()
-        return tuple(sorted(found for found in self._ruled(job, store) if found[0] >= job.work.start))
+        first = job.work.start if job.work.since is None else job.work.since
+        return tuple(sorted(found for found in self._ruled(job, store) if found[0] >= first))
 
     def _ruled(self, job: Job, store: Store) -> Iterable[tuple[int, int]]:
         work = job.work

@@ -24,6 +24,8 @@ from .views import View, positions_of, rows_of
 __all__ = [
     "BEHIND",
     "ELEMENT_BYTES",
+    "STATE_BYTES",
+    "STATE_ROOM",
     "Appetite",
     "Payload",
     "Piece",
@@ -37,6 +39,11 @@ __all__ = [
 
 #: What one element may take, a batch too, where nobody set another limit: it must fit a message.
 ELEMENT_BYTES = Limits().element_bytes
+
+#: What the state of a sequential function may take: it goes from worker to worker, and into checkpoints.
+STATE_BYTES = 1 << 20
+#: And as it is carried, with what tells its structure.
+STATE_ROOM = STATE_BYTES + (64 << 10)
 
 #: A position behind any content. A piece that ends here says that the rest of its file cannot be read.
 BEHIND = 1 << 62
@@ -66,6 +73,7 @@ class Work:
     view: View = ()  #: Which row of the leaf stands at each position, where that is not the position itself.
     turns: bool = False  #: Consumed in turn with others like it, so that none of them should be far ahead.
     ruled: tuple[tuple[int, int], ...] = ()  #: From position to position, what is not to be computed, but fails.
+    since: int | None = None  #: To which position the state of a sequential function belongs, where it is one.
 
     def after(self, position: int) -> Work:
         """The rest of it, from a position on."""
@@ -96,7 +104,7 @@ class Work:
         only = None if self.only is None else list(self.only)
         poison = [[each.position, each.strikes, each.cause] for each in self.poison]
         where = [list(self.segment), self.origin, self.start, self.stop, self.path]
-        return [*where, only, poison, self.paths, self.view, self.turns, self.ruled]
+        return [*where, only, poison, self.paths, self.view, self.turns, self.ruled, self.since]
 
     @classmethod
     def from_data(cls, data: Sequence[Any]) -> Work:
@@ -124,6 +132,7 @@ class Work:
         view: Any,
         turns: Any,
         ruled: Any,
+        since: Any,
     ) -> Work:
         positions = None if only is None else _places(only)
         ends = _places([start, BEHIND if stop is None else stop])
@@ -132,9 +141,11 @@ class Work:
         stages = tuple(tuple(map(_whole, stage)) for stage in view)
         if any(len(each) not in (2, 3) for each in stages) or type(turns) is not bool or ends[0] > ends[1]:
             raise ValueError("its fields are none")
+        if since is not None and _place(since) > ends[0]:
+            raise ValueError("a state from behind its start")
         failing = tuple((_place(first), _place(end)) for first, end in ruled)
         place = (_places(segment), _whole(origin), start, stop, _text(path), positions)
-        return cls(*place, poisoned, named, stages, turns, failing)
+        return cls(*place, poisoned, named, stages, turns, failing, since)
 
 
 def _whole(value: Any) -> int:
@@ -175,12 +186,13 @@ class Piece:
     left_out: int = 0  #: How many elements predicates left out,
     gaps: npt.NDArray[np.int64] | None = None  #: and how many directly before each that came, and behind the last.
     ignored: bool = False  #: Whether the failure is dropped by the segment itself.
+    state: bytes | None = None  #: That of a sequential function behind it.
     tags: npt.NDArray[np.int64] | None = None  #: What functions say of each element (see `tags`), one column each.
 
     @property
     def nbytes(self) -> int:
-        """Of its elements."""
-        return self.block.nbytes if self.block is not None else 0
+        """Of its elements, and the state behind them."""
+        return (self.block.nbytes if self.block is not None else 0) + len(self.state or b"")
 
     @property
     def width(self) -> int:
@@ -200,10 +212,11 @@ class Appetite:
 
 @dataclass(slots=True)
 class Payload:
-    """Elements handed along with work, and who they are."""
+    """Elements handed along with work, who they are, and the state of a sequential function before them."""
 
     block: Block
     identities: Identities
+    state: bytes = b""  #: Nothing is the first state.
 
 
 def identities(origin: int, offsets: Any) -> Identities:

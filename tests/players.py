@@ -114,7 +114,7 @@ class Player:
         return True
 
     def _computed(self, lane: Lane) -> Iterator[Piece]:
-        work, payload = lane.work, payload_of(self.store, lane.arrivals.job.inputs)
+        work, payload = lane.work, payload_of(self.store, lane.arrivals.job.inputs, lane.arrivals.carried)
         appetite = Appetite(elements=int(self.random.integers(1, self.piece + 1)))
         return execute(segment_of(self.graph, work.segment), work, payload, SEED, EPOCH, appetite)
 

@@ -240,7 +240,12 @@ class WorkerSession:
         error = to_data(piece.error) if piece.error is not None else None
         lease = held.lease
         told = Pieces(lease.split, lease.attempt, piece.first, piece.next, piece.last, layout, error)
-        return Say(replace(told, left_out=piece.left_out, ignored=piece.ignored, tags=piece.width), piece)
+        return Say(
+            replace(
+                told, left_out=piece.left_out, ignored=piece.ignored, tags=piece.width, state=piece.state is not None
+            ),
+            piece,
+        )
 
     def _tick(self) -> Iterator[Action]:
         if self.incarnation is None:

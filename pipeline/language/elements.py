@@ -15,7 +15,9 @@ from ..nodes import (
     Map,
     Unbatch,
 )
+from ..scanning import scan
 from ..sources import AUTOTUNE
+from ..structure import Element
 from .chapter import Chapter
 
 if TYPE_CHECKING:
@@ -94,6 +96,26 @@ class Elements(Chapter):
         cycle = None if cycle_length in (None, AUTOTUNE) else count_of("cycle_length", cycle_length, least=1)
         block = None if block_length is None else count_of("block_length", block_length, least=1)
         return self._made(sources.interleaved(self.node, UserFunction.of(map_func, "interleave"), cycle, block))
+
+    def scan(
+        self, initial_state: Element, scan_func: Callable[..., tuple[Any, Any]] | str, name: str | None = None
+    ) -> Dataset:
+        """`scan_func(state, element)` gives the next state and an element, for one element after the other.
+
+        A state begins anew in each epoch and each pass of a `repeat`. It keeps its structure and dtypes, its shapes may
+        change. Elements and states are one argument each, however they nest. In a service one worker at a time runs
+        the function; the state goes from one to the next. A call that fails leaves the state as it was.
+
+        Raises:
+            InvalidArgumentError: a state of no component.
+            ResourceExhaustedError: a state of more than 1 MiB; when iterated, in its place, too.
+            TypeError (when iterated, in its place): a state of another structure or dtype; it names the component.
+
+        >>> totals = Dataset.range(1, 5).scan(np.int64(0), lambda total, x: (total + x, total + x))
+        >>> [int(x) for x in totals]
+        [1, 3, 6, 10]
+        """
+        return self._made(scan(self.node, initial_state, scan_func))
 
     def unbatch(self, name: str | None = None) -> Dataset:
         """The rows of each element, whose components must have one length.

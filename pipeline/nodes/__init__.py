@@ -12,6 +12,7 @@ from .node import Node
 from .numbers import Counter, Random
 from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
 from .sampling import Choose, Sample
+from .sequential import Scan
 from .tags import Bucket, Resample, Tagged, TakeWhile
 from .windows import Elements, Window, WindowByKey
 
@@ -49,6 +50,7 @@ __all__ = [
     "Resample",
     "Rows",
     "Sample",
+    "Scan",
     "Shard",
     "Shuffle",
     "Skip",

@@ -46,6 +46,13 @@ def noisy(x: Any, rng: np.random.Generator) -> Any:
     return x * 1000 + rng.integers(1000)
 
 
+def summed(state: Any, x: Any, rng: np.random.Generator) -> Any:
+    state += (x, rng.integers(10))
+    if x % 7 == 3:
+        raise ValueError(f"{x} is bad")
+    return state, (x, state.sum())
+
+
 def letters(x: Any) -> Any:
     return {"n": np.full(int(x) % 5, x), "s": b"ab" * int(x % 3)}
 
@@ -124,6 +131,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
         Dataset.range(24).map(lambda x: np.full(x % 4, x)).shuffle(5).sparse_batch(3, [4]).shuffle(3).batch(2)
     ),
     "asserted": lambda: Dataset.range(20).shuffle(5).assert_cardinality(21).batch(3),
+    "scan": lambda: Dataset.range(40).shuffle(7).scan(np.zeros(2, np.int64), summed).repeat(2).shuffle(5).batch(2),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),
 }
 

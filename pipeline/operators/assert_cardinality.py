@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import FailedPreconditionError
+from ..errors import FailedPreconditionError, MalformedMessage
 from .protocol import Failed, Find, Keep, Pulled, Signal, State, Unary
 
 __all__ = ["AssertOperator"]
@@ -48,3 +48,5 @@ class AssertOperator(Unary):
 
     def set_own_state(self, state: State, find: Find) -> None:
         self.given, self.ended = state["given"], state["ended"]
+        if 0 <= self.expected < self.given:
+            raise MalformedMessage(f"{self.given} elements of {self.expected} were given")

@@ -455,7 +455,9 @@ def test_fields_out_of_place_are_refused(name: str, value: Any) -> None:
 
 
 @pytest.mark.usefixtures("often")
-@pytest.mark.parametrize("name", ["shuffle", "lines", "zip", "interleave", "padded batches"])
+@pytest.mark.parametrize(
+    "name", ["shuffle", "lines", "zip", "interleave", "padded batches", "choose", "rebatch", "scan"]
+)
 def test_a_damaged_state_is_a_typed_error_or_goes_on(name: str) -> None:
     dataset = PIPELINES[name]().with_options(hr.Options(seed=4))
     iterator = dataset.iterate(0)

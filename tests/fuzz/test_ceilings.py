@@ -100,11 +100,13 @@ def test_held_elements_that_are_told_of_falsely_take_no_memory(tree: list[Any], 
         *(("stop", -1), ("stop", True), ("stop", 1 << 63), ("path", b"a"), ("path", None), ("only", [None])),
         *(("poison", [[1, 2]]), ("paths", [[1, 2]]), ("view", [[1]]), ("view", [["a", "b"]]), ("turns", 1)),
         ("ruled", [[1]]),
+        ("since", "1"),
+        ("since", 1 << 40),
     ],
     ids=str,
 )
 def test_work_from_elsewhere_has_the_right_fields(place: tuple[str, Any]) -> None:
-    names = ("segment", "origin", "start", "stop", "path", "only", "poison", "paths", "view", "turns", "ruled")
+    names = ("segment", "origin", "start", "stop", "path", "only", "poison", "paths", "view", "turns", "ruled", "since")
     data = Work((1, 2), 5, 0, 10, "a", (1, 2), view=((1, 2, 3),)).to_data()
     assert Work.from_data(msgpack.unpackb(msgpack.packb(data))) == Work.from_data(data)
     data[names.index(place[0])] = place[1]

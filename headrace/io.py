@@ -11,6 +11,7 @@ from .pipeline.decoding import (
     read_file,
 )
 from .pipeline.features import FixedLenFeature, FixedLenSequenceFeature, SparseFeature, VarLenFeature
+from .pipeline.indexing import write_index
 from .pipeline.making import make_example, make_sequence_example
 from .pipeline.parsing import ExampleParser, example_parser, parse_example, parse_single_example
 from .pipeline.ragged_feature import RaggedFeature
@@ -38,6 +39,7 @@ __all__ = [
     "decode_webp",
     "read_file",
     "TFRecordWriter",
+    "write_index",
     "make_example",
     "make_sequence_example",
 ]

@@ -26,6 +26,7 @@ from .nodes import (
     Configured,
     Enumerate,
     Generator,
+    GlobalShuffle,
     IgnoreErrors,
     Interleave,
     Node,
@@ -154,7 +155,7 @@ def _feed(segment: Segment, to: Settings, at: Place) -> Feed:
     return RowFeed(segment.path, derive("leaf", list(leaf), list(at.passes)), count, to.rows_each(count), view)
 
 
-def _key(node: Shuffle, to: Settings, at: Place) -> int:
+def _key(node: Shuffle | GlobalShuffle, to: Settings, at: Place) -> int:
     """What all draws of a shuffle depend on: its seed or where it stands, and the epoch and passes it is in."""
     own = ["seed", node.seed] if node.seed is not None else ["path", to.seed, *at.path(node)]
     return derive("shuffle", own, [to.epoch, list(at.passes)] if node.reshuffle else None)
@@ -176,6 +177,11 @@ def _(node: IgnoreErrors, to: Settings, at: Place = START) -> Operator:
     if segment.leaf is not None or segment.steps:
         return _segment(node, to, at)
     return IgnoreErrorsOperator(build(node.source, to, at), to.store, to.verdicts, to.counts, node.log_warning)
+
+
+@build.register
+def _(node: GlobalShuffle, to: Settings, at: Place = START) -> Operator:
+    return _segment(node, to, at)
 
 
 @build.register

@@ -18,11 +18,13 @@ from .nodes import (
     Filter,
     FlatMap,
     Generator,
+    GlobalShuffle,
     IgnoreErrors,
     Interleave,
     ListFiles,
     Map,
     Node,
+    Numbered,
     PaddedBatch,
     Prefetch,
     RaggedBatch,
@@ -73,6 +75,11 @@ def _(node: Elements) -> int:
 
 
 @cardinality.register
+def _(node: Numbered) -> int:
+    return node.count
+
+
+@cardinality.register
 def _(node: Range) -> int:
     return len(range(node.start, node.stop, node.step))
 
@@ -101,7 +108,7 @@ def _(node: Sample) -> int:
 
 
 @cardinality.register
-def _(node: Map | Scan | Tagged | Shuffle | Prefetch | Configured | Enumerate) -> int:
+def _(node: Map | Scan | Tagged | GlobalShuffle | Shuffle | Prefetch | Configured | Enumerate) -> int:
     return cardinality(node.source)
 
 

@@ -18,10 +18,13 @@ class TFRecordDataset(Dataset):
     Args:
         filenames: a name, a list of names, or a Dataset of names.
         compression_type: "", "GZIP" or "ZLIB".
+        index: use the indexes that `TFRecordWriter(path, index=True)` or `hr.io.write_index(paths)` wrote beside the
+            files: then `len()` is known, `take`, `skip` and `shard` move no data, and `global_shuffle` is possible.
 
     Raises (when iterated):
         NotFoundError: a file is missing; the files after it can still be read.
         DataLossError: a damaged record, with file and offset.
+        FailedPreconditionError: a file has changed since its index was written.
 
     >>> list(TFRecordDataset("tests/data/tfrecord/small.tfrecord").take(2))
     [b'record 0', b'']
@@ -34,8 +37,10 @@ class TFRecordDataset(Dataset):
         buffer_size: int | None = None,
         num_parallel_reads: int | None = None,
         name: str | None = None,
+        *,
+        index: bool = False,
     ) -> None:
-        super().__init__(sources.records(_names(filenames), compression_type, num_parallel_reads))
+        super().__init__(sources.records(_names(filenames), compression_type, num_parallel_reads, bool(index)))
 
 
 class TextLineDataset(Dataset):

@@ -20,6 +20,7 @@ import numpy as np
 from .code import code_digest, content
 from .errors import InvalidArgumentError
 from .functions import UserFunction
+from .mapped import MappedArray
 from .nodes import Configured, Node, Prefetch
 from .sources import EVERYTHING
 from .spec import dtype_name
@@ -33,6 +34,7 @@ _WORDS = 80
 #: Arguments that change no element, by operator.
 _SILENT: dict[str, frozenset[str]] = {
     "FlatMap": frozenset({"folder"}),
+    "Numbered": frozenset({"folder"}),
     "Interleave": frozenset({"folder"}),
     "Prefetch": frozenset({"size"}),
     "Configured": frozenset({"seed", "buffer_bytes", "error_budget"}),
@@ -47,6 +49,7 @@ _NAMES = {
     "FixedRecords": "FixedLengthRecordDataset",
     "Lines": "TextLineDataset",
     "Noted": "with_options",
+    "Numbered": "records by number",
     "Records": "TFRecordDataset",
     "Resample": "rejection_resample",
     "Rows": "from_tensor_slices",
@@ -166,6 +169,8 @@ def _plain(value: Any) -> Any:
             return str(value)
         case Structure():
             return _nesting(value)
+        case MappedArray():
+            return value.content()
         case np.ndarray() | np.generic():
             return content(np.asarray(value))
         case tuple() | list():
@@ -196,7 +201,7 @@ def _shown(name: str, value: Any) -> str:
         return "everything"
     if isinstance(value, int | str | float) and name in ("size", "count", "start", "stop"):
         return str(value)
-    if isinstance(value, tuple) and value and isinstance(value[0], np.ndarray):
+    if isinstance(value, tuple) and value and isinstance(value[0], np.ndarray | MappedArray):
         return f"{len(value[0])} rows"
     if name == "patterns":
         return ", ".join(map(repr, value))

@@ -19,6 +19,7 @@ from .blobs import Blobs, Kept, outline
 from .columns import dtype_named
 from .errors import FailedPreconditionError, FunctionError, HeadraceError, InvalidArgumentError, MalformedMessage
 from .functions import UserFunction, load_function, load_named, ship_function
+from .mapped import MappedArray
 from .nodes import Node
 from .spec import as_dtype, dtype_name
 from .structure import Structure
@@ -68,6 +69,8 @@ def _value_data(value: Any, blobs: Kept) -> Any:
             return {"function": [digest, value.name, value.wants_rng]}
         case Structure():
             return {"structure": value.to_data()}
+        case MappedArray():
+            return {"mapped": value.to_data()}
         case np.ndarray():
             return {"array": blobs.put_array(value)}
         case np.generic():
@@ -177,6 +180,8 @@ def _value(data: Any, function: Callable[[Any], UserFunction], array: Callable[[
             return Structure.from_data(value)
         case "array":
             return array(value)
+        case "mapped":
+            return MappedArray.from_data(value)
         case "scalar":
             return _scalar(*value)
         case "bytes":

@@ -1,7 +1,8 @@
 """Leaves that can be counted: rows in memory, integers, items; and the operators behind them that only move positions.
 
-`take`, `skip` and `shard` directly behind such a leaf, and a shuffle of everything behind an indexable object, say
-which rows come and in what order: they are a view of the leaf, and no element moves or waits for them.
+`take`, `skip`, `shard` and `global_shuffle` directly behind such a leaf, and a shuffle of everything behind an
+indexable object, say which rows come and in what order: they are a view of the leaf, and no element moves or waits for
+them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from .nodes import (
     Counter,
     Elements,
     Enumerate,
+    GlobalShuffle,
     Items,
     Map,
     Node,
+    Numbered,
     Prefetch,
     Random,
     Range,
@@ -39,16 +42,16 @@ ENDLESS = 1 << 62
 class Countable:
     """A leaf, the function of its items where there is one, and what cuts or shuffles its positions, from it up."""
 
-    leaf: Rows | Range | Counter | Random | Elements
+    leaf: Rows | Range | Numbered | Counter | Random | Elements
     items: Items | None = None
     cuts: tuple[Node, ...] = ()
 
-    def view(self, key: Callable[[Shuffle], int]) -> tuple[View, int]:
+    def view(self, key: Callable[[Shuffle | GlobalShuffle], int]) -> tuple[View, int]:
         """The view that the cuts make, and how many rows it has; `key` says by what a shuffle draws."""
         stages: list[tuple[int, ...]] = []
         rows = whole = range(rows_in(self.leaf))
         for cut in self.cuts:
-            if isinstance(cut, Shuffle):
+            if isinstance(cut, Shuffle | GlobalShuffle):
                 stages += _picked(rows, whole)
                 rows = whole = range(len(rows))
                 stages.append((key(cut), len(rows)))
@@ -81,13 +84,15 @@ def _picked(rows: range, whole: range) -> View:
 def countable(node: Node) -> Countable | None:
     """The leaf that a node is a view of; None where it is none."""
     match node:
-        case Rows() | Range() | Counter() | Random() | Elements():
+        case Rows() | Range() | Numbered() | Counter() | Random() | Elements():
             return Countable(node)
         case Items(source=Range() as leaf):
             return Countable(leaf, node)
         case Configured(source=source) | Prefetch(source=source):
             return countable(source)
         case Take(source=source) | Skip(source=source) | Shard(source=source):
+            return _behind(countable(source), node)
+        case GlobalShuffle(source=source):
             return _behind(countable(source), node)
         case Shuffle(source=source, size=size):
             found = countable(source)

@@ -27,11 +27,13 @@ from .nodes import (
     Filter,
     FlatMap,
     Generator,
+    GlobalShuffle,
     IgnoreErrors,
     Interleave,
     ListFiles,
     Map,
     Node,
+    Numbered,
     PaddedBatch,
     Prefetch,
     RaggedBatch,
@@ -200,7 +202,7 @@ def _(node: Random, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 
 @_specs.register
-def _(node: FileLeaf | ListFiles, seed: int) -> tuple[list[TensorSpec], Structure]:
+def _(node: FileLeaf | Numbered | ListFiles, seed: int) -> tuple[list[TensorSpec], Structure]:
     return [TensorSpec((), bytes)], Structure()
 
 
@@ -214,6 +216,7 @@ def _(
     node: Filter
     | Tagged
     | TakeWhile
+    | GlobalShuffle
     | Shuffle
     | Repeat
     | Take

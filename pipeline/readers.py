@@ -18,7 +18,8 @@ from .fixed import Frame, read_fixed
 from .gathering import gather_block
 from .lines import read_lines
 from .nested import block_of
-from .nodes import Counter, Csv, Elements, FixedRecords, Lines, Node, Range, Records, Rows
+from .nodes import Counter, Csv, Elements, FixedRecords, Lines, Node, Numbered, Range, Records, Rows
+from .numbered import NumberedFiles
 from .records import RecordChunk, read_records
 from .store import Identities
 from .structure import Structure, flat_tuple
@@ -163,6 +164,26 @@ def _rows_column(rows: Array) -> Column:
     components: Sequence[Any] = list(rows)
     layout = layout_of(components)
     return column_of(components, layout, Arena.of(layout.nbytes))
+
+
+@_read.register
+def _(leaf: Numbered, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
+    with NumberedFiles(leaf) as files:
+        for at in runs(work, CHUNK_BYTES // 64):
+            rows, taken = work.offsets(at), 0
+            for some in files.read(rows, CHUNK_BYTES):
+                if some.error is not None:
+                    yield failed(some.error, int(at[taken]) + 1)
+                    taken += 1
+                    continue
+                column = Column(bytes, 0, some.data, some.splits)
+                mine, taken = at[taken : taken + len(column)], taken + len(column)
+                block = Block.of_columns(Structure(), len(column), [column], allocate)
+                yield Chunk(block, mine, int(mine[-1]) + 1, names=_names(files, rows[taken - len(column) : taken]))
+
+
+def _names(files: NumberedFiles, rows: Array) -> Callable[[int], str]:
+    return lambda row: files.name(int(rows[row]))
 
 
 #: The elements of a file that begin between two positions, in blocks that lie where it says.

@@ -6,6 +6,7 @@ import os
 import struct
 import sys
 import zlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,7 @@ from .errors import DataLossError, FailedPreconditionError, InvalidArgumentError
 from .kernels import framing
 from .kernels.framing import FOOTER, HEADER
 from .limits import limits
+from .record_index import save_index
 
 __all__ = ["RecordChunk", "TFRecordWriter", "read_records", "scan_records"]
 
@@ -258,13 +260,20 @@ def _places(file: int, size: int, every: int) -> Iterator[int]:
 class TFRecordWriter:
     """Writes a TFRecord file, plain or compressed; a context manager.
 
+    With `index` a file beside it says where each record begins, once it is closed, so that
+    `TFRecordDataset(path, index=True)` finds any by its number. What is compressed has none.
+
     Raises InvalidArgumentError for an unknown compression, NotFoundError where the file cannot be created, and
     FailedPreconditionError when used after `close()`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], compression: str = "") -> None:
+    def __init__(self, path: str | os.PathLike[str], compression: str | None = None, *, index: bool = False) -> None:
         self._path = os.fspath(path)
         bits = WINDOW_BITS.get(check_compression(compression))
+        if index and bits is not None:
+            raise InvalidArgumentError("a compressed file cannot be entered at a record: leave out index=True")
+        self._places: array[int] | None = array("Q") if index else None
+        self._size = 0
         self._packer = None if bits is None else zlib.compressobj(wbits=bits)
         try:
             self._file = Path(self._path).open("wb")  # noqa: SIM115 - `close` closes it
@@ -278,12 +287,15 @@ class TFRecordWriter:
                 f"a record must be bytes, not {type(record).__name__}: make_example(...) or .encode() gives some"
             )
         length = struct.pack("<Q", len(record))
+        self._check_open()
+        if self._places is not None:
+            self._places.append(self._size)
+        self._size += framing.HEADER + len(record) + framing.FOOTER
         self._put(length + struct.pack("<I", masked(length)))
         self._put(record)
         self._put(struct.pack("<I", masked(record)))
 
     def _put(self, data: bytes) -> None:
-        self._check_open()
         self._file.write(data if self._packer is None else self._packer.compress(data))
 
     def _check_open(self) -> None:
@@ -302,6 +314,8 @@ class TFRecordWriter:
         if not self._file.closed:
             with self._file:
                 self._file.write(b"" if self._packer is None else self._packer.flush())
+            if self._places is not None:
+                save_index(self._path, np.array(self._places, np.uint64))
 
     def __enter__(self) -> Self:
         return self
@@ -309,4 +323,6 @@ class TFRecordWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._places = None  # what is not all there is not to be found by number
         self.close()

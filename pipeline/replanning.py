@@ -23,6 +23,7 @@ from .nodes import (
     FileLeaf,
     Generator,
     Node,
+    Numbered,
     PaddedBatch,
     RaggedBatch,
     Range,
@@ -136,7 +137,9 @@ class Plan:
             reads = isinstance(segment.leaf, FileLeaf)
             if segment.leaf is None or segment.flat or reads is not bool(work.path):
                 raise MalformedMessage(f"what is held was not read at {list(work.segment)}")
-            limit = cardinality(segment.leaf) if isinstance(segment.leaf, Rows | Range | Elements) else BEHIND
+            limit = (
+                cardinality(segment.leaf) if isinstance(segment.leaf, Rows | Range | Numbered | Elements) else BEHIND
+            )
             if not (offsets.min() >= 0 and offsets.max() < limit and work.positions(offsets).min() >= 0):
                 raise MalformedMessage(f"what is held is none of the {limit} rows of {list(work.segment)}")
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from .deferred import check_bound
 from .errors import InvalidArgumentError
 from .nodes import Configured, FlatMap, Interleave, ListFiles, Node
+from .numbering import number_records
 from .options import Noted
 from .sources import file_names
 
@@ -20,8 +21,11 @@ __all__ = ["matching", "resolve"]
 def resolve(node: Node, folder: str = "") -> Node:
     """The graph without ListFiles, in which nested datasets know the folder of relative names, by default this one.
 
+    Records that are to be found by number are (see `numbering`).
+
     Raises:
         InvalidArgumentError: no file matches.
+        FileError: what `number_records` says of files.
         FailedPreconditionError: it has placeholders without a value.
     """
     check_bound(node)
@@ -34,7 +38,7 @@ def _resolve(node: Node, folder: str) -> Node:
     found = node.with_inputs(lambda each: _resolve(each, folder))
     if isinstance(found, Noted):
         found = Configured(found.source, found.seed, found.buffer_bytes, found.on_error, found.error_budget)
-    return replace(found, folder=folder) if isinstance(found, FlatMap | Interleave) else found
+    return replace(found, folder=folder) if isinstance(found, FlatMap | Interleave) else number_records(found, folder)
 
 
 def matching(patterns: tuple[str, ...], folder: str) -> list[str]:

@@ -14,6 +14,7 @@ from .arguments import count_of
 from .csv_given import csv_fields
 from .errors import InvalidArgumentError
 from .functions import UserFunction
+from .mapped import mapped
 from .nodes import (
     Concatenate,
     Configured,
@@ -96,7 +97,7 @@ def from_tensor_slices(tensors: Element) -> Rows:
     if len(lengths) > 1:
         described = ", ".join(f"{n}: {len(c)}" for n, c in zip(structure.names(), components, strict=True))
         raise InvalidArgumentError(f"arrays to slice must have one length, not {described}")
-    return Rows(structure, tuple(components))
+    return Rows(structure, tuple(map(mapped, components)))
 
 
 def integers(*args: SupportsIndex, output_type: npt.DTypeLike) -> Range:
@@ -155,8 +156,15 @@ def _text(name: Any) -> str:
     return os.fsdecode(name)
 
 
-def records(names: Node, compression: str | None, num_parallel_reads: int | None) -> Node:
+def records(names: Node, compression: str | None, num_parallel_reads: int | None, indexed: bool = False) -> Node:
     """TFRecord files."""
+    if indexed:
+        if compression_given(compression) or num_parallel_reads not in (None, 1):
+            raise InvalidArgumentError(
+                "index=True finds records by number: that needs files that are not compressed, and one order of "
+                "records, without num_parallel_reads"
+            )
+        return Records(names, "", indexed=True)
     return _files(OneFile(Records, (compression_given(compression),)), names, num_parallel_reads)
 
 

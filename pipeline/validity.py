@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from .arguments import MOST
+from .cardinality import cardinality
 from .csv_given import MOST_COLUMNS, is_csv_dtype, is_delimiter
+from .leaves import countable
+from .mapped import MappedArray
 from .nested import layout_in
 from .nodes import (
     AssertCardinality,
@@ -26,9 +29,11 @@ from .nodes import (
     Enumerate,
     FixedRecords,
     Generator,
+    GlobalShuffle,
     Interleave,
     Lines,
     Node,
+    Numbered,
     PaddedBatch,
     Prefetch,
     RaggedBatch,
@@ -97,6 +102,25 @@ def _(node: Range) -> str | None:
 @fault.register
 def _(node: Records | Lines) -> str | None:
     return None if node.compression in COMPRESSIONS else f"a compression of {node.compression!r}"
+
+
+@fault.register
+def _(node: Numbered) -> str | None:
+    names = node.filenames
+    if not isinstance(names, Rows) or len(names.arrays) != 1 or isinstance(names.arrays[0], MappedArray):
+        return "names that are no list"
+    if node.table.shape != (len(names.arrays[0]), 3) or node.table.dtype != np.int64:
+        return f"a table of {node.table.shape} {node.table.dtype} for {len(names.arrays[0])} files"
+    sizes = _outside(0, record_bytes=node.record_bytes, header_bytes=node.header_bytes)
+    return sizes or _outside(0, count=node.count) or ("too many records" if node.count > LARGEST else None)
+
+
+@fault.register
+def _(node: GlobalShuffle) -> str | None:
+    found = countable(node.source)
+    if found is None or cardinality(found.leaf) < 0:
+        return "an input whose elements cannot be found by number"
+    return _outside(-MOST, seed=node.seed)
 
 
 @fault.register

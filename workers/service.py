@@ -22,6 +22,7 @@ from ..pipeline.execution import execute
 from ..pipeline.frames import from_frames, to_frames
 from ..pipeline.graph import decode_whole
 from ..pipeline.keys import read_client_key
+from ..pipeline.leaf_files import files_of
 from ..pipeline.lifeline import die_with_parent, watch
 from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Program, Refused, Sample, Sampled
 from ..pipeline.nodes import Node
@@ -191,16 +192,17 @@ class WorkerService:
     def _start(self, begun: Begun) -> Iterator[Piece]:
         lease = begun.lease
         graph, seed, roots = self.graphs[lease.job]
-        if begun.work.path:
-            try:
-                roots.check(begun.work.path)
-            except FileError as error:
-                return refused(begun.work, error)
+        segment = segment_of(graph, begun.work.segment)
+        try:
+            for path in files_of(segment.leaf, begun.work):
+                roots.check(path)
+        except FileError as error:
+            return refused(begun.work, error)
         payload = payload_from(lease.layout, begun.buffers) if lease.layout is not None else None
         appetite = Appetite(nbytes=self.config.piece_bytes, seconds=self.config.piece_s, allocate=self.memory.allocate)
         split, executing = lease.split, self.box.executing
         return execute(
-            segment_of(graph, begun.work.segment),
+            segment,
             begun.work,
             payload,
             seed,

@@ -22,6 +22,7 @@ from ..nodes import (
     TakeWhile,
     Unique,
 )
+from ..numbering import shuffled
 from ..probe import check_alike, known_specs
 from ..shares import shares_given
 from ..sources import AUTOTUNE
@@ -50,6 +51,24 @@ class Order(Chapter):
         """
         size = count_of("buffer_size", buffer_size, least=1)
         return self._made(Shuffle(self.node, size, seed_given(seed), reshuffle_each_iteration is not False))
+
+    def global_shuffle(
+        self, seed: int | None = None, reshuffle_each_iteration: bool | None = True, name: str | None = None
+    ) -> Dataset:
+        """All elements in a random order, each equally likely, found by number: none waits, and none is held.
+
+        For what can be counted and read at any place: rows of arrays (`np.load(path, mmap_mode="r")` too), ranges,
+        `from_indexable`, `FixedLengthRecordDataset`, `TFRecordDataset(..., index=True)`, and `take`, `skip`, `shard`
+        and `map` of these. The order is new in every epoch and pass, also with a seed;
+        `reshuffle_each_iteration=False` keeps one. However large the data, it resumes at once.
+
+        Raises:
+            InvalidArgumentError: elements that cannot be found by number; `shuffle(buffer_size)` takes those.
+
+        >>> sorted(int(x) for x in Dataset.range(1000).global_shuffle(seed=1).take(1000)) == list(range(1000))
+        True
+        """
+        return self._made(shuffled(self.node, seed_given(seed), reshuffle_each_iteration is not False))
 
     def repeat(self, count: int | None = None, name: str | None = None) -> Dataset:
         """The data `count` times over; None or -1 is for ever."""

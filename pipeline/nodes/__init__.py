@@ -9,6 +9,7 @@ from .elements import Filter, FlatMap, IgnoreErrors, Interleave, Items, Map, Unb
 from .groups import Batch, PaddedBatch, RaggedBatch, Rebatch, SparseBatch
 from .leaves import Csv, FileLeaf, FixedRecords, Generator, Lines, ListFiles, Range, Records, Rows
 from .node import Node
+from .numbered import GlobalShuffle, Numbered
 from .numbers import Counter, Random
 from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
 from .sampling import Choose, Sample
@@ -32,6 +33,7 @@ __all__ = [
     "FixedRecords",
     "FlatMap",
     "Generator",
+    "GlobalShuffle",
     "IgnoreErrors",
     "Interleave",
     "Items",
@@ -39,6 +41,7 @@ __all__ = [
     "ListFiles",
     "Map",
     "Node",
+    "Numbered",
     "PaddedBatch",
     "Prefetch",
     "RaggedBatch",

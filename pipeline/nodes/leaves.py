@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from ..columns import Array
 from ..functions import UserFunction
+from ..mapped import MappedArray
 from ..spec import DType
 from ..structure import Structure
 from .node import Node
@@ -16,10 +17,10 @@ __all__ = ["Csv", "FileLeaf", "FixedRecords", "Generator", "Lines", "ListFiles",
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows(Node):
-    """The rows of arrays in memory, one array a component; arrays of `bytes` have dtype object."""
+    """The rows of arrays, in memory or in files, one array a component; arrays of `bytes` have dtype object."""
 
     structure: Structure
-    arrays: tuple[Array, ...]
+    arrays: tuple[Array | MappedArray, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +46,7 @@ class Records(Node):
 
     filenames: Node
     compression: str = ""
+    indexed: bool = False  #: Whether indexes lie beside the files: `resolve` replaces it by Numbered.
 
 
 @dataclass(frozen=True, slots=True, eq=False)

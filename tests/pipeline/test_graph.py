@@ -89,6 +89,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "lines": lambda: hr.TextLineDataset(str(DATA / "examples.json")).take(5),
     "fixed records": lambda: hr.FixedLengthRecordDataset(str(DATA / "examples.json"), 1, 5, 2).take(5),
     "csv": lambda: hr.CsvDataset(str(DATA / "examples.json"), ["-"], use_quote_delim=False, select_cols=[0]).take(5),
+    "found by number": lambda: hr.FixedLengthRecordDataset(str(DATA / "examples.json"), 1).take(9).global_shuffle(1),
     "map": lambda: Dataset.range(5).map(scaled).map(lambda x: (x, {"twice": 2 * x})),
     "map with rng": lambda: Dataset.range(5).map(drawn),
     "filter": lambda: Dataset.range(9).filter(is_even),

@@ -107,7 +107,11 @@ def _(leaf: Rows, work: Work, allocate: Allocate | None) -> Iterator[Chunk]:
     for at in runs(work, max(1, CHUNK_BYTES // max(1, each))):
         apart = work.view or work.only is not None
         rows = work.offsets(at) if apart else slice(int(at[0]), int(at[-1]) + 1)
-        columns = [_rows_column(array[rows]) for array in leaf.arrays]
+        try:
+            columns = [_rows_column(array[rows]) for array in leaf.arrays]
+        except FileError as error:  # of an array that lies in one
+            yield from (failed(error, position + 1) for position in at.tolist())
+            continue
         block = Block.of_columns(leaf.structure, len(at), columns, allocate)
         yield Chunk(block, at, int(at[-1]) + 1)
 

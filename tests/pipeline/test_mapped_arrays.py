@@ -127,9 +127,12 @@ def test_an_array_larger_than_memory_is_read_where_it_is_asked_for(
     dataset = Dataset.from_tensor_slices((array, np.arange(count)))
     assert array.nbytes == 8 << 30
     assert len(dataset) == count
-    few = dataset.map(lambda row, number: (row[0], number))
-    assert run(few.skip(count - 3)) == [[(0, count - 3), (0, count - 2), (count, count - 1)]]
-    assert run(few.skip(1).shard(count // 2, 999).take(2)) == [[(1001, 1000), (0, 66_536)]]
+
+    def few(part: Dataset) -> Dataset:
+        return part.map(lambda row, number: (row[0], number))
+
+    assert run(few(dataset.skip(count - 3))) == [[(0, count - 3), (0, count - 2), (count, count - 1)]]
+    assert run(few(dataset.skip(1).shard(count // 2, 999).take(2))) == [[(1001, 1000), (0, 66_536)]]
     shuffled = run(dataset.global_shuffle(seed=1).take(40).map(lambda row, number: (row.sum(), number)))
     assert all(total in (0, number + 1) for total, number in shuffled[0])
     assert len({int(number) for _, number in shuffled[0]}) == 40

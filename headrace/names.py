@@ -1,6 +1,6 @@
 """What `import headrace as hr` offers: every public name, and nothing but names."""
 
-from . import image, io
+from . import image, io, text
 from .client.connecting import connect
 from .client.embedded import serve
 from .client.iterator import ServiceIterator
@@ -31,6 +31,7 @@ from .pipeline.spec import DatasetSpec, TensorSpec
 __all__ = [
     "io",
     "image",
+    "text",
     "Dataset",
     "TFRecordDataset",
     "TextLineDataset",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
 from .blocks import Block, BlockBuilder
+from .columnwise import OnColumn, on_column, through
 from .errors import HeadraceError, PoisonError
 from .functions import UserFunction, failure
 from .leaves import Countable, countable, one_for_one
@@ -195,10 +196,17 @@ class _Run:
     step: int = 0  #: How many of the functions have seen the element at hand.
     tags: list[int] = field(default_factory=list)  #: What they said of it.
     alike: bool = False  #: Whether elements of the chunk stay where they are, and get tags alone.
+    columnwise: list[OnColumn] = field(default_factory=list)  #: The first functions, where they take whole columns,
+    ahead: int = 0  #: and how many of them have seen all of the chunk.
 
     def __post_init__(self) -> None:
         self.poison = {each.position: each for each in self.work.poison}
         self.calls = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
+        for step in self.segment.steps:
+            taken = on_column(step.function) if step.kind == _MAP and step.start is None else None
+            if taken is None or self.poison:
+                break
+            self.columnwise.append(taken)
 
     def whole(self, chunk: Chunk, first: int) -> Piece:
         """A chunk that no function looks at."""
@@ -229,7 +237,11 @@ class _Run:
 
     def apply(self, chunk: Chunk, first: int) -> Iterator[Piece]:
         """The chunk's elements through the functions, in pieces that end where the appetite does."""
-        self.chunk, who = chunk, self._identities(chunk)
+        self.chunk, who = self._advanced(chunk), self._identities(chunk)
+        if self.ahead == len(self.calls) > 0:
+            yield self.whole(self.chunk, first)
+            return
+        chunk = self.chunk
         # Arrays could be kept by a function, and written into later.
         self.alike = len(self.calls) == self.segment.tags and not any(each.rank for each in chunk.block.columns)
         starts = chunk.offsets.tolist()
@@ -255,18 +267,32 @@ class _Run:
                 collected = self._collected(end, who)
         yield from collected.piece(chunk.next)
 
+    def _advanced(self, chunk: Chunk) -> Chunk:
+        """The chunk behind the functions that take whole columns, if they take this one."""
+        self.ahead = 0
+        if not self.columnwise:
+            return chunk
+        if self.watch is not None:
+            self.watch(int(chunk.offsets[0]))
+        last = len(self.columnwise) == len(self.calls)
+        block = through(chunk.block, self.columnwise, self.appetite.allocate if last else None)
+        if block is None:
+            return chunk
+        self.ahead = len(self.columnwise)
+        return replace(chunk, block=block)
+
     def _collected(self, first: int, who: Identities) -> _Collected:
         return _Collected(first, who, self.appetite, self.chunk.block if self.alike else None)
 
     def _element(self, value: Any, row: int, at: int, who: Any) -> _Flat | None:
         """One element's components, which nobody else holds, and structure; None where a predicate leaves it out."""
-        self.step, self.tags = 0, []
+        self.step, self.tags = self.ahead, []
         if self.watch is not None:
             self.watch(at)
         if at in self.poison:
             raise PoisonError(self._name(row), self.poison[at].strikes, self.poison[at].cause)
         flat: _Flat | None = None
-        for step, generator in self.calls:
+        for step, generator in self.calls[self.ahead :]:
             self.step += 1
             if flat is not None:
                 value = flat[1].pack(flat[0])

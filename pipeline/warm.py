@@ -23,6 +23,10 @@ from .records import TFRecordWriter, scan_records
 from .resizing import decode_and_resize, resize
 from .rotating import rotate
 from .sequence_parsing import parse_single_sequence_example
+from .text.casing import lower
+from .text.hashing import to_hash_bucket
+from .text.splitting import split
+from .text.vocabulary import Vocabulary
 from .tracks import pack, unpack
 
 __all__ = ["steps", "warm"]
@@ -38,7 +42,7 @@ def warm() -> None:
 def steps() -> Iterator[None]:
     """The same a little at a time: where the machine code is there already, each step takes a tenth of a second."""
     with tempfile.TemporaryDirectory() as folder:
-        for work in (_files, _examples, _images, _operators):
+        for work in (_files, _examples, _texts, _images, _operators):
             work(Path(folder))
             yield
 
@@ -84,6 +88,14 @@ def _examples(_: Path) -> None:
     parse_example([example, example], features)
     lists = {"x": VarLenFeature("int64")}
     parse_single_sequence_example(make_sequence_example({}, {"x": [1, 2]}), None, lists)
+
+
+def _texts(_: Path) -> None:
+    vocabulary = Vocabulary(["a", "b"], oov_buckets=2)
+    vocabulary(lower("A c"))
+    vocabulary.lookup(split("a,c", ","))
+    to_hash_bucket("a", 2)
+    _each(Dataset.from_tensor_slices(["A b"]).map(split))
 
 
 def _images(_: Path) -> None:

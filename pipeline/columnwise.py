@@ -1,0 +1,56 @@
+"""Functions that take a whole column at once: those of ours that a map can run without a call for each element.
+
+Such a function has an attribute `on_column`: from the column of what it is given to the column of what it gives,
+element for element the same as calling it, or None where it cannot. What fails there is called element by element
+after all, so that each failure is told in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from .blocks import Block
+from .columns import Allocate, Column
+from .errors import HeadraceError
+from .functions import UserFunction
+from .limits import limits
+from .structure import Structure
+
+__all__ = ["OnColumn", "columnwise", "on_column", "through"]
+
+#: From a column to a column of as many elements, or None.
+OnColumn: TypeAlias = Callable[[Column], Column | None]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def columnwise(column: OnColumn) -> Callable[[F], F]:
+    """Decorates a function of one element with what does the same for a column."""
+
+    def decorated(function: F) -> F:
+        setattr(function, "on_column", column)  # noqa: B010 - functions have no such attribute for type checkers
+        return function
+
+    return decorated
+
+
+def on_column(function: UserFunction) -> OnColumn | None:
+    """What does for a column what the function does for an element, if there is anything."""
+    found: OnColumn | None = None if function.wants_rng else getattr(function.call, "on_column", None)
+    return found
+
+
+def through(block: Block, functions: Sequence[OnColumn], allocate: Allocate | None) -> Block | None:
+    """What these functions make of a block's elements, in memory of its own; None where they have to be called."""
+    if block.structure != Structure():
+        return None
+    column: Column | None = block.columns[0]
+    try:
+        for each in functions:
+            column = None if column is None else each(column)
+    except HeadraceError:
+        return None
+    # One element may be too large, and then it is to be told which.
+    if column is None or sum(each.nbytes for each in column.arrays) > limits().element_bytes:
+        return None
+    return Block.of_columns(Structure(), block.rows, [column], allocate)

@@ -16,6 +16,7 @@ PAGES = sorted(
         DOCS / "from-tf-data.md",
         DOCS / "from-pytorch.md",
         DOCS / "images.md",
+        DOCS / "text.md",
     ]
 )
 

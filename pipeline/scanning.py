@@ -40,7 +40,9 @@ def scan(source: Node, initial_state: Any, call: Any) -> Scan:
     """
     components, structure = state_given(initial_state)
     _check_size("initial_state", components)
-    return Scan(source, UserFunction.of(call, "scan"), structure, from_tensors(structure.pack(components)).arrays)
+    arrays = from_tensors(structure.pack(components)).arrays
+    state = tuple(each for each in arrays if isinstance(each, np.ndarray))  # none of them is in a file
+    return Scan(source, UserFunction.of(call, "scan"), structure, state)
 
 
 def _check_size(what: str, components: list[Any]) -> None:

@@ -17,7 +17,7 @@ from headrace.pipeline.errors import ServiceError
 
 Headrace: TypeAlias = "Callable[..., subprocess.CompletedProcess[str]]"
 
-COMMANDS = ["serve", "worker", "run", "status", "stop", "doctor", "keys", "demo", "version"]
+COMMANDS = ["serve", "worker", "run", "explain", "status", "stop", "doctor", "keys", "demo", "version"]
 #: What takes a while to load, and is of use only to some commands.
 HEAVY = ["numpy", "numba", "zmq", "msgpack", "PIL", "uvicorn", "starlette", "prometheus_client", "cloudpickle"]
 

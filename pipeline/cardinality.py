@@ -12,6 +12,7 @@ from .nodes import (
     Concatenate,
     Configured,
     Counter,
+    Decoded,
     Elements,
     Enumerate,
     FileLeaf,
@@ -87,6 +88,12 @@ def _(node: Range) -> int:
 @cardinality.register
 def _(node: FileLeaf | ListFiles | Generator) -> int:
     return UNKNOWN_CARDINALITY
+
+
+@cardinality.register
+def _(node: Decoded) -> int:
+    known = cardinality(node.source)
+    return node.count if known == UNKNOWN_CARDINALITY else known
 
 
 @cardinality.register

@@ -1,8 +1,8 @@
 """Functions that take a whole column at once: those of ours that a map can run without a call for each element.
 
-Such a function has an attribute `on_column`: from the column of what it is given to the column of what it gives,
-element for element the same as calling it, or None where it cannot. What fails there is called element by element
-after all, so that each failure is told in its place.
+Such a function has an attribute `on_column`: from the column of what it is given to the column of what it gives, or
+the columns, element for element the same as calling it, or None where it cannot. What fails there is called element by
+element after all, so that each failure is told in its place.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from .functions import UserFunction
 from .limits import limits
 from .structure import Structure
 
-__all__ = ["OnColumn", "columnwise", "on_column", "through"]
+__all__ = ["Columns", "OnColumn", "columnwise", "on_column", "through"]
 
-#: From a column to a column of as many elements, or None.
-OnColumn: TypeAlias = Callable[[Column], Column | None]
+#: Elements as they are held in a block: their structure, and a column for each component.
+Columns: TypeAlias = tuple[Structure, Sequence[Column]]
+#: From a column to a column of as many elements, or those of a structure, or None.
+OnColumn: TypeAlias = "Callable[[Column], Column | None] | Callable[[Column], Columns]"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -42,15 +44,17 @@ def on_column(function: UserFunction) -> OnColumn | None:
 
 def through(block: Block, functions: Sequence[OnColumn], allocate: Allocate | None) -> Block | None:
     """What these functions make of a block's elements, in memory of its own; None where they have to be called."""
-    if block.structure != Structure():
-        return None
-    column: Column | None = block.columns[0]
+    structure: Structure = block.structure
+    columns: Sequence[Column] = block.columns
     try:
         for each in functions:
-            column = None if column is None else each(column)
+            made = None if structure != Structure() else each(columns[0])
+            if made is None:
+                return None
+            structure, columns = (Structure(), [made]) if isinstance(made, Column) else made
     except HeadraceError:
         return None
     # One element may be too large, and then it is to be told which.
-    if column is None or sum(each.nbytes for each in column.arrays) > limits().element_bytes:
+    if sum(array.nbytes for each in columns for array in each.arrays) > limits().element_bytes:
         return None
-    return Block.of_columns(Structure(), block.rows, [column], allocate)
+    return Block.of_columns(structure, block.rows, columns, allocate)

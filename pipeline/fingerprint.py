@@ -33,6 +33,7 @@ TOLD = 48
 _WORDS = 80
 #: Arguments that change no element, by operator.
 _SILENT: dict[str, frozenset[str]] = {
+    "Decoded": frozenset({"structure", "shapes", "dtypes", "count"}),
     "FlatMap": frozenset({"folder"}),
     "Numbered": frozenset({"folder"}),
     "Interleave": frozenset({"folder"}),
@@ -46,6 +47,7 @@ _NAMES = {
     "Choose": "choose_from_datasets",
     "Configured": "with_options",
     "Csv": "CsvDataset",
+    "Decoded": "saved elements",
     "FixedRecords": "FixedLengthRecordDataset",
     "Lines": "TextLineDataset",
     "Noted": "with_options",

@@ -14,6 +14,7 @@ from .cardinality import INFINITE_CARDINALITY, cardinality
 from .nodes import (
     Configured,
     Counter,
+    Decoded,
     Elements,
     Enumerate,
     GlobalShuffle,
@@ -40,10 +41,10 @@ ENDLESS = 1 << 62
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Countable:
-    """A leaf, the function of its items where there is one, and what cuts or shuffles its positions, from it up."""
+    """A leaf, what makes its items where something does, and what cuts or shuffles its positions, from it up."""
 
     leaf: Rows | Range | Numbered | Counter | Random | Elements
-    items: Items | None = None
+    items: Items | Decoded | None = None
     cuts: tuple[Node, ...] = ()
 
     def view(self, key: Callable[[Shuffle | GlobalShuffle], int]) -> tuple[View, int]:
@@ -86,7 +87,7 @@ def countable(node: Node) -> Countable | None:
     match node:
         case Rows() | Range() | Numbered() | Counter() | Random() | Elements():
             return Countable(node)
-        case Items(source=Range() as leaf):
+        case Items(source=Range() as leaf) | Decoded(source=Numbered() as leaf):
             return Countable(leaf, node)
         case Configured(source=source) | Prefetch(source=source):
             return countable(source)
@@ -96,7 +97,7 @@ def countable(node: Node) -> Countable | None:
             return _behind(countable(source), node)
         case Shuffle(source=source, size=size):
             found = countable(source)
-            if found is not None and found.items is not None and size >= cardinality(source):
+            if found is not None and isinstance(found.items, Items) and size >= cardinality(source):
                 return _behind(found, node)
     return None
 
@@ -108,7 +109,7 @@ def _behind(found: Countable | None, cut: Node) -> Countable | None:
 def one_for_one(node: Node) -> bool:
     """Whether each position of a countable leaf gives one element here, or one failure."""
     while countable(node) is None:
-        if not isinstance(node, Map | Enumerate | Configured | Prefetch):
+        if not isinstance(node, Map | Decoded | Enumerate | Configured | Prefetch):
             return False
         node = node.source
     return True

@@ -13,6 +13,7 @@ from .errors import InvalidArgumentError, NotFoundError
 from .fixed import Frame
 from .nodes import (
     Configured,
+    Decoded,
     FixedRecords,
     GlobalShuffle,
     Items,
@@ -43,8 +44,8 @@ def shuffled(node: Node, seed: int | None, reshuffle: bool) -> Node:
     if not _is_numbered(node):
         raise InvalidArgumentError(
             "global_shuffle needs elements that are found by number: rows of arrays, ranges, from_indexable, records "
-            f"of one size, TFRecord files with index, and take, skip, shard, map of them; not {type(node).__name__}. "
-            "Use shuffle(buffer_size); or for TFRecord files hr.io.write_index(paths) and then "
+            "of one size, TFRecord files with index, load, and take, skip, shard, map of them; not "
+            f"{type(node).__name__}. Use shuffle(buffer_size); or for TFRecord files hr.io.write_index(paths) and then "
             "TFRecordDataset(paths, index=True)"
         )
     return GlobalShuffle(node, seed, reshuffle)
@@ -58,7 +59,7 @@ def _is_numbered(node: Node) -> bool:
             return indexed
         case FixedRecords(compression=compression):
             return not compression
-        case Take() | Skip() | Shard() | GlobalShuffle() | Configured() | Prefetch():
+        case Take() | Skip() | Shard() | GlobalShuffle() | Configured() | Prefetch() | Decoded():
             return _is_numbered(node.source)
     return False
 

@@ -21,6 +21,7 @@ from .nodes import (
     Configured,
     Counter,
     Csv,
+    Decoded,
     Elements,
     Enumerate,
     FileLeaf,
@@ -87,7 +88,7 @@ def _lenient(node: Node) -> Node:
 
 def _is_looked_at(node: Node) -> bool:
     """Whether only its elements tell their specs."""
-    return _specs.dispatch(type(node)) is _specs.dispatch(Node) or isinstance(node, Generator)
+    return _specs.dispatch(type(node)) is _specs.dispatch(Node) or isinstance(node, Generator | Decoded)
 
 
 def known_shapes(node: Node) -> tuple[tuple[tuple[int | None, ...], ...], Structure] | None:
@@ -254,7 +255,7 @@ def _(node: Concatenate | Choose | Sample, seed: int) -> tuple[list[TensorSpec],
 
 
 @_specs.register
-def _(node: Generator, seed: int) -> tuple[list[TensorSpec], Structure]:
+def _(node: Generator | Decoded, seed: int) -> tuple[list[TensorSpec], Structure]:
     if node.structure is None or node.shapes is None or node.dtypes is None:
         return _sampled(node, seed)
     return [TensorSpec(*each) for each in zip(node.shapes, node.dtypes, strict=True)], node.structure

@@ -11,11 +11,13 @@ import numpy as np
 
 from .blocks import Block, BlockBuilder
 from .columnwise import OnColumn, on_column, through
+from .element_records import taken_apart
 from .errors import HeadraceError, PoisonError
 from .functions import UserFunction, failure
 from .leaves import Countable, countable, one_for_one
 from .nodes import (
     Configured,
+    Decoded,
     Enumerate,
     FileLeaf,
     Filter,
@@ -45,8 +47,10 @@ __all__ = ["Segment", "Watch", "describe", "place", "run_steps", "segment_at", "
 #: Told before each element: its position. For whoever must know on what a worker died.
 Watch = Callable[[int], None]
 _Flat: TypeAlias = "tuple[list[Any], Structure]"
+#: What becomes a step.
+_Step: TypeAlias = Map | Decoded | Filter | Tagged | Enumerate
 #: Kinds of steps, beside those of tags.
-_MAP, _FILTER = "map", "filter"
+_MAP, _FILTER, _TAKEN_APART = "map", "filter", "taken apart"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,16 +130,18 @@ def _start(node: Node, last: Node) -> tuple[Node | None, Node | None]:
     return None, node
 
 
-def _is_step(node: Node) -> TypeGuard[Map | Filter | Tagged | Configured | IgnoreErrors | Prefetch | Enumerate]:
+def _is_step(node: Node) -> TypeGuard[_Step | Configured | IgnoreErrors | Prefetch]:
     """Whether what a node does depends on one element alone. A number does where the leaf says which it is."""
     if isinstance(node, Enumerate):
         return one_for_one(node.source)
-    return isinstance(node, Map | Filter | Tagged | Configured | IgnoreErrors | Prefetch)
+    return isinstance(node, Map | Decoded | Filter | Tagged | Configured | IgnoreErrors | Prefetch)
 
 
-def _step(node: Map | Filter | Tagged | Enumerate, path: Path) -> Step:
+def _step(node: _Step, path: Path) -> Step:
     if isinstance(node, Enumerate):
         return Step(_NUMBER, _MAP, path, node.start)
+    if isinstance(node, Decoded):
+        return Step(_DECODE, _TAKEN_APART, path)
     if isinstance(node, Tagged):
         return Step(node.function, node.kind, path)
     return Step(node.function, _FILTER if isinstance(node, Filter) else _MAP, path)
@@ -146,6 +152,7 @@ def _numbered(number: int, value: Any) -> tuple[Any, Any]:
 
 
 _NUMBER = UserFunction(_numbered, "enumerate", False)
+_DECODE = UserFunction(taken_apart, "decoding", False)
 
 
 def segment_of(graph: Node, path: Path) -> Segment:
@@ -203,7 +210,7 @@ class _Run:
         self.poison = {each.position: each for each in self.work.poison}
         self.calls = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
         for step in self.segment.steps:
-            taken = on_column(step.function) if step.kind == _MAP and step.start is None else None
+            taken = on_column(step.function) if step.kind in (_MAP, _TAKEN_APART) and step.start is None else None
             if taken is None or self.poison:
                 break
             self.columnwise.append(taken)
@@ -304,6 +311,8 @@ class _Run:
                     result = _numbered(step.start + at, given)
                 if step.kind == _MAP:
                     flat = flatten(restack(result))
+                elif step.kind == _TAKEN_APART:
+                    flat = result
                 elif step.kind in KINDS:
                     self.tags.append(tag_of(step.kind, result, step.function))
                 elif not truth(result, step.function):

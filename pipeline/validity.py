@@ -25,6 +25,7 @@ from .nodes import (
     Configured,
     Counter,
     Csv,
+    Decoded,
     Elements,
     Enumerate,
     FixedRecords,
@@ -182,7 +183,17 @@ def _is_weight(value: Any) -> bool:
 
 
 @fault.register
+def _(node: Decoded) -> str | None:
+    return _outside(-2, count=node.count) or _unsaid(node)
+
+
+@fault.register
 def _(node: Generator) -> str | None:
+    return _unsaid(node)
+
+
+def _unsaid(node: Generator | Decoded) -> str | None:
+    """What is wrong with the specs that a node was given."""
     said = (node.structure, node.shapes, node.dtypes)
     if node.structure is None or node.shapes is None or node.dtypes is None:
         return None if said == (None, None, None) else "only a part of its specs"

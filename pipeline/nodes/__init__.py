@@ -13,6 +13,7 @@ from .numbered import GlobalShuffle, Numbered
 from .numbers import Counter, Random
 from .order import Concatenate, Configured, Enumerate, Prefetch, Repeat, Shard, Shuffle, Skip, Take, Zip
 from .sampling import Choose, Sample
+from .saved import Decoded
 from .sequential import Scan
 from .tags import Bucket, Resample, Tagged, TakeWhile
 from .windows import Elements, Window, WindowByKey
@@ -26,6 +27,7 @@ __all__ = [
     "Configured",
     "Counter",
     "Csv",
+    "Decoded",
     "Elements",
     "Enumerate",
     "FileLeaf",

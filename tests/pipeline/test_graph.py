@@ -19,6 +19,7 @@ import headrace as hr
 from headrace import Dataset, Options, TFRecordDataset
 from headrace.pipeline import nodes
 from headrace.pipeline.blobs import Blobs
+from headrace.pipeline.element_records import encode as saved
 from headrace.pipeline.errors import (
     FailedPreconditionError,
     FunctionError,
@@ -90,6 +91,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "fixed records": lambda: hr.FixedLengthRecordDataset(str(DATA / "examples.json"), 1, 5, 2).take(5),
     "csv": lambda: hr.CsvDataset(str(DATA / "examples.json"), ["-"], use_quote_delim=False, select_cols=[0]).take(5),
     "found by number": lambda: hr.FixedLengthRecordDataset(str(DATA / "examples.json"), 1).take(9).global_shuffle(1),
+    "saved": lambda: Dataset(nodes.Decoded(Dataset.from_tensor_slices([saved((1, b"a")), saved(b"b")]).node)),
     "map": lambda: Dataset.range(5).map(scaled).map(lambda x: (x, {"twice": 2 * x})),
     "map with rng": lambda: Dataset.range(5).map(drawn),
     "filter": lambda: Dataset.range(9).filter(is_even),

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 
 from ..pipeline.columns import Array
+from ..pipeline.memory import Memory
 from ..pipeline.nodes import Node
 from ..pipeline.seeds import derive
 from ..pipeline.verdicts import Verdict
@@ -36,6 +37,7 @@ class Alive:
     now: float = 0.0
     splits: count[int] = field(default_factory=count)
     runs: dict[tuple[int, int], Run] = field(default_factory=dict)  #: By job and epoch.
+    memories: dict[int, Memory] = field(default_factory=dict)  #: Of the caches of jobs that have a client.
     totals: Totals = field(default_factory=Totals)  #: Of all ledgers.
     conversations: dict[tuple[int, int], Conversation] = field(default_factory=dict)  #: By job and consumer.
     wanted: dict[tuple[int, int], int] = field(default_factory=dict)  #: Epochs that consumers wait to open.
@@ -75,6 +77,7 @@ class Alive:
         del self.conversations[job, talk.consumer]
         self.wanted.pop((job, talk.consumer), None)
         if not self.talks(job):
+            self.memories.pop(job, None)
             for run in self.runs_of(job):
                 yield from self.stop(run)
 
@@ -93,6 +96,7 @@ class Alive:
             outbox.left = place.left or place.epoch > epoch
             outbox.skip = cursors.get(consumer, place.acknowledged if place.epoch == epoch else 0)
         run = Run(entry.number, epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
+        run.memory = self.memories.setdefault(entry.number, Memory())
         run.folder, run.rounds, run.checkpoint_at = entry.folder, rounds, self.now
         run.name, run.foreign = f"{derive('run', entry.key):016x}", known.rewound is not None
         needed = min((each.skip for each in rounds.outboxes if not each.left), default=0)

@@ -188,6 +188,7 @@ class Epochs(Alive):
             self.conversations.pop((job, consumer), None)
             self.wanted.pop((job, consumer), None)
         self.desk.forget(job)
+        self.memories.pop(job, None)
         if self.book.jobs[job].name:
             yield self.record(Finished(self.book.jobs[job].key))
         yield self.record(Closed(job))

@@ -15,6 +15,7 @@ from ..pipeline.cutting import cut_at
 from ..pipeline.errors import FailedPreconditionError, HeadraceError, MalformedMessage, ResourceExhaustedError
 from ..pipeline.feeds import Feed, OnceFeed, payload_of
 from ..pipeline.held import saved
+from ..pipeline.memory import Memory
 from ..pipeline.messages import Credit, Pieces
 from ..pipeline.nodes import Node
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
@@ -64,6 +65,7 @@ class Run:
     folder: str = ""  #: In which relative file names are looked up.
     name: str = ""  #: Of its job, in what is told of skipped elements.
     rounds: Rounds = field(default_factory=Rounds)
+    memory: Memory | None = None  #: Of the caches of its job.
     opened: bool = False  #: Whether a consumer is in it; before, it computes ahead.
     followed: bool = False  #: Whether the next epoch's run was begun behind it.
     effort: Effort = field(default_factory=Effort)
@@ -151,6 +153,7 @@ class Run:
             top=top_of(self.graph),
             eager=self.limits.look_ahead + 4 * self.limits.look_ahead_each,
             verdicts=self.verdicts,
+            memory=self.memory,
         )
 
     def _room(self, nbytes: int) -> Array | None:

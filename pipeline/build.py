@@ -10,17 +10,19 @@ from typing import TypeAlias
 import numpy as np
 
 from .bucketing import Buckets
-from .cardinality import cardinality, empty
+from .cardinality import UNKNOWN_CARDINALITY, cardinality, empty
 from .columns import Allocate
 from .counts import Counts
 from .feeds import Feed, FileFeed, HandedFeed, Job, OnceFeed, RowFeed, SequentialFeed, handed
 from .flat import GRAIN
 from .folding import Fold
 from .leaves import countable, one_for_one
+from .memory import Memory
 from .nodes import (
     AssertCardinality,
     Batch,
     Bucket,
+    Cache,
     Choose,
     Concatenate,
     Configured,
@@ -51,6 +53,7 @@ from .nodes import (
 )
 from .operators.assert_cardinality import AssertOperator
 from .operators.batch import BatchOperator
+from .operators.cache import CacheOperator
 from .operators.concatenate import ConcatenateOperator
 from .operators.counting import RepeatOperator, ShardOperator, SkipOperator, TakeOperator
 from .operators.enumerate import EnumerateOperator
@@ -102,6 +105,7 @@ class Settings:
     top: Node | None = None  #: What makes them.
     eager: int = 0  #: How many streams of an interleave may be open before their turn.
     verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that fail.
+    memory: Memory | None = None  #: Of its caches; None where they keep nothing.
     counts: Counts = field(default_factory=Counts)  #: To which what does not come out of these operators goes.
 
 
@@ -131,7 +135,7 @@ def build(node: Node, to: Settings, at: Place = START) -> Operator:
 
     What is not stateful is part of a segment, and that is the general case.
     """
-    segment = segment_at(node, at.branch)
+    segment = segment_at(node, at.branch, at.fixed)
     if segment.leaf is None and segment.input is not None and not segment.steps:
         return build(segment.input, to, at)
     return to.stream(segment, _feed(segment, to, at), to.counts)
@@ -162,7 +166,7 @@ def _key(node: Shuffle | GlobalShuffle, to: Settings, at: Place) -> int:
 
 
 def _segment(node: Node, to: Settings, at: Place) -> Operator:
-    segment = segment_at(node, at.branch)
+    segment = segment_at(node, at.branch, at.fixed)
     return to.stream(segment, _feed(segment, to, at), to.counts)
 
 
@@ -173,7 +177,7 @@ def _(node: Configured | Prefetch, to: Settings, at: Place = START) -> Operator:
 
 @build.register
 def _(node: IgnoreErrors, to: Settings, at: Place = START) -> Operator:
-    segment = segment_at(node, at.branch)
+    segment = segment_at(node, at.branch, at.fixed)
     if segment.leaf is not None or segment.steps:
         return _segment(node, to, at)
     return IgnoreErrorsOperator(build(node.source, to, at), to.store, to.verdicts, to.counts, node.log_warning)
@@ -225,7 +229,7 @@ def _(node: Rebatch, to: Settings, at: Place = START) -> Operator:
 
 @build.register
 def _(node: Scan, to: Settings, at: Place = START) -> Operator:
-    segment, counts = segment_at(node, at.branch), to.counts.branch()
+    segment, counts = segment_at(node, at.branch, at.fixed), to.counts.branch()
     source = build(node.source, replace(to, counts=counts), at)
     return to.stream(segment, SequentialFeed(segment.path, source, to.store, counts=counts), to.counts)
 
@@ -279,6 +283,32 @@ def _(node: Resample, to: Settings, at: Place = START) -> Operator:
 def _(node: Repeat, to: Settings, at: Place = START) -> Operator:
     count = 0 if empty(node.source) else node.count  # or else passes over nothing would take for ever
     return RepeatOperator(lambda number: build(node.source, to, at.within(number)), count)
+
+
+@build.register
+def _(node: Cache, to: Settings, at: Place = START) -> Operator:
+    counts, path = to.counts.branch(), at.path(node)
+    below = replace(to, epoch=0, counts=counts)
+    return CacheOperator(
+        lambda: build(node.source, below, at.below_cache()),
+        to.store,
+        (to.seed, path),
+        derive("cache", list(path), list(at.passes)),
+        _certain(node.source),
+        to.buffer_bytes,
+        to.verdicts.warnings.append,
+        counts,
+        to.memory,
+    )
+
+
+def _certain(node: Node) -> int:
+    """How many elements a node gives, where that is known, and not only claimed; else UNKNOWN_CARDINALITY."""
+    return UNKNOWN_CARDINALITY if _claims(node) else cardinality(node)
+
+
+def _claims(node: Node) -> bool:
+    return isinstance(node, AssertCardinality) or any(map(_claims, node.inputs))
 
 
 @build.register
@@ -348,7 +378,7 @@ def _(node: Sample, to: Settings, at: Place = START) -> Operator:
 
 @build.register
 def _(node: Interleave, to: Settings, at: Place = START) -> Operator:
-    segment = segment_at(node, at.branch)
+    segment = segment_at(node, at.branch, at.fixed)
 
     def opened(inputs: Handles) -> Operator:
         job = handed(segment.path, to.store, inputs, GRAIN, turns=True) if len(inputs) else None

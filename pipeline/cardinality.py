@@ -8,6 +8,7 @@ from .nodes import (
     AssertCardinality,
     Batch,
     Bucket,
+    Cache,
     Choose,
     Concatenate,
     Configured,
@@ -115,7 +116,7 @@ def _(node: Sample) -> int:
 
 
 @cardinality.register
-def _(node: Map | Scan | Tagged | GlobalShuffle | Shuffle | Prefetch | Configured | Enumerate) -> int:
+def _(node: Cache | Map | Scan | Tagged | GlobalShuffle | Shuffle | Prefetch | Configured | Enumerate) -> int:
     return cardinality(node.source)
 
 
@@ -252,6 +253,17 @@ def _rows_each(node: Node) -> int | None:
             return node.size if node.drop_remainder else None
         case Rows():
             return node.arrays[0].shape[1] if node.arrays[0].ndim > 1 else None
-        case Shuffle() | Prefetch() | Configured() | IgnoreErrors() | Repeat() | Take() | Skip() | Shard() | Filter():
+        case (
+            Shuffle()
+            | Cache()
+            | Prefetch()
+            | Configured()
+            | IgnoreErrors()
+            | Repeat()
+            | Take()
+            | Skip()
+            | Shard()
+            | Filter()
+        ):
             return _rows_each(node.source)
     return None

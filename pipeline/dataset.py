@@ -22,6 +22,7 @@ from .language.groups import Groups
 from .language.order import Order
 from .language.sources import Sources
 from .local import LocalIterator
+from .memory import Memory
 from .nodes import Node
 from .options import Noted, Options, options_of
 from .probe import element_spec, is_known
@@ -55,6 +56,7 @@ class Dataset(Sources, Elements, Order, Groups, Answers):
         self._resolved: Node | None = None
         self._seed: int | None = None
         self._passes = 0
+        self._memory = Memory()  # of its caches
 
     def apply(self, transformation_func: Callable[[Dataset], Dataset]) -> Dataset:
         """What a function makes of this dataset.
@@ -190,11 +192,18 @@ class Dataset(Sources, Elements, Order, Groups, Answers):
         True
         """
         return LocalIterator(
-            self.resolved, self.seed, count_of("epoch", epoch, least=0), self._loaded, spec=lambda: self.element_spec
+            self.resolved,
+            self.seed,
+            count_of("epoch", epoch, least=0),
+            self._loaded,
+            spec=lambda: self.element_spec,
+            memory=self._memory,
         )
 
     def _loaded(self, seed: int, epoch: int) -> None:
         """An iterator loaded a token of this seed and pass: the next passes are those behind it."""
+        if seed != self._seed:
+            self._memory.clear()
         self._seed, self._passes = seed, epoch + 1
 
     def make_one_shot_iterator(self, service: Running | None = None) -> TellingIterator:

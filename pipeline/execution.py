@@ -20,6 +20,7 @@ from .errors import MalformedMessage, from_data, to_data
 from .feeds import Feed, Job, SequentialFeed, job_of, payload_of, state_of
 from .flat import Flat, Inside
 from .generating import generated
+from .memory import Memory
 from .nodes import FlatMap, Generator, Interleave, Node, Random, Scan, Unbatch
 from .operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 from .readers import Chunk, only, read
@@ -52,6 +53,7 @@ def execute(
     `appetite` may be changed between pieces. What fails is a piece of its own, and the next goes on behind it.
     """
     chunks: Iterable[Chunk]
+    epoch = 0 if segment.fixed else epoch
     match segment.leaf:
         case FlatMap() | Interleave() as leaf:
             assert payload is not None, "no elements to make others of"
@@ -95,6 +97,7 @@ def settings(
     inside: Inside | None = None,
     nested: bool = False,
     verdicts: Verdicts | None = None,
+    memory: Memory | None = None,
 ) -> Settings:
     """How to build a graph so that it is computed here."""
     found = Settings(
@@ -107,6 +110,7 @@ def settings(
         buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
         folder=folder,
         verdicts=verdicts or Verdicts(),
+        memory=memory,
     )
     return found
 

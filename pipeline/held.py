@@ -18,7 +18,7 @@ from .blocks import Block, BlockLayout
 from .draws import Draws
 from .errors import MalformedMessage, ResourceExhaustedError
 from .flat import GRAIN
-from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
+from .lineage import Cached, Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
 from .nested import check_nested
 from .operators.protocol import Operator
 from .place import Path
@@ -85,6 +85,9 @@ class Keeper:
             case Hopped(path, inputs, _, index, within) if index is not None and within is not None:
                 which = [pack_small(index), pack(within, numbers, index, len(inputs))]
                 return ["flat", len(index), list(path), *which, self._tell(inputs, np.arange(len(inputs)))]
+            case Cached(origin, of_cache, part):
+                ordered = pack(of_cache, numbers, np.zeros(len(of_cache), np.int64), 1)
+                return ["cached", len(of_cache), origin, ordered, self._tell(part, numbers)]
             case Mixed(which, parts):
                 told = [self._tell(part, numbers[which == k]) for k, part in enumerate(parts)]
                 return ["mixed", len(which), pack_small(which.astype(np.int64)), told]
@@ -237,6 +240,16 @@ class Held:
         within = _below(unpack(values, numbers, index, len(read)), GRAIN)
         return Hopped(_path(path), read, np.zeros((count, 2), np.uint64), index, within)
 
+    def _cached(
+        self, numbers: _Integers | None, depth: int, count: Any, origin: Any, values: Any, part: Any
+    ) -> Lineage:
+        numbers = self._numbers(numbers, count)
+        of_cache = _below(unpack(values, numbers, np.zeros(count, np.int64), 1), BEHIND)
+        read = self._read(part, numbers, depth)
+        if isinstance(read, Numbers) or len(read) != count:
+            raise MalformedMessage("cached elements that do not fit what they are")
+        return Cached(_natural(origin), of_cache, read)
+
     def _mixed(self, numbers: _Integers | None, depth: int, count: Any, which_data: Any, parts: Any) -> Lineage:
         numbers = self._numbers(numbers, count)
         which = _below(unpack_small(which_data, count), min(len(parts), 1 << 16))
@@ -267,6 +280,7 @@ _READERS: dict[Any, Callable[..., Lineage]] = {
     "folded": Held._folded,
     "hopped": Held._hopped,
     "flat": Held._flat,
+    "cached": Held._cached,
     "mixed": Held._mixed,
     "itself": Held._itself,
 }

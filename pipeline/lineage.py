@@ -5,6 +5,7 @@
     Joined    several elements side by side, by `zip` or `enumerate`
     Folded    elements stacked, padded and stacked, or as a dataset, to one
     Hopped    outputs of a segment that other elements were handed along to
+    Cached    what came out of a cache, where elements are told apart by their numbers
     Mixed     some of one kind, some of another
     Itself    too small for what they were made of: kept as they are
 
@@ -27,7 +28,19 @@ from .kernels.identity import fold_identities
 from .place import Path
 from .structure import Structure
 
-__all__ = ["Folded", "Hopped", "Identities", "Itself", "Joined", "Leaf", "Lineage", "Mixed", "Numbers", "together"]
+__all__ = [
+    "Cached",
+    "Folded",
+    "Hopped",
+    "Identities",
+    "Itself",
+    "Joined",
+    "Leaf",
+    "Lineage",
+    "Mixed",
+    "Numbers",
+    "together",
+]
 
 #: One row an element: origin (a hash of leaf, passes and outer elements) and offset.
 Identities = npt.NDArray[np.uint64]
@@ -242,6 +255,43 @@ class Hopped:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Cached:
+    """Element i is row i of the part, and known as number numbers[i] of what came out of a cache."""
+
+    origin: int  #: Of what came out of that cache, in one pass of the repeats around it.
+    numbers: npt.NDArray[np.int64]
+    part: Lineage
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def rows(self, rows: _Rows) -> Cached:
+        """Of some of the elements, in this order, in arrays of their own."""
+        return Cached(self.origin, self.numbers[rows], self.part.rows(rows))
+
+    @property
+    def identities(self) -> Identities:
+        out = np.empty((len(self), 2), np.uint64)
+        out[:, 0], out[:, 1] = self.origin, self.numbers
+        return out
+
+    @property
+    def nbytes(self) -> int:
+        """Of its arrays."""
+        return self.numbers.nbytes + self.part.nbytes
+
+    def kind(self) -> tuple[Any, ...]:
+        """What two must share to be told in one."""
+        return (Cached, self.origin)
+
+    def join(self, others: Sequence[Cached]) -> Cached:
+        """This one and others of its kind, one behind the other."""
+        all_of_them = (self, *others)
+        numbers = np.concatenate([each.numbers for each in all_of_them])
+        return Cached(self.origin, numbers, together([each.part for each in all_of_them]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Mixed:
     """Element i is the next one of parts[which[i]]."""
 
@@ -329,7 +379,7 @@ class Itself:
 
 #: Of what elements were made, one row an element. All have `rows`, `identities`, `nbytes`, and `kind`: what two must
 #: share to be told in one by `join`.
-Lineage: TypeAlias = "Leaf | Numbers | Joined | Folded | Hopped | Mixed | Itself"
+Lineage: TypeAlias = "Leaf | Numbers | Joined | Folded | Hopped | Cached | Mixed | Itself"
 
 
 def together(lineages: Sequence[Lineage]) -> Lineage:

@@ -13,6 +13,7 @@ from .ends import Ends, look_at
 from .fingerprint import fingerprint
 from .iterator import TellingIterator
 from .local_run import LocalRun
+from .memory import Memory
 from .nodes import Node
 from .operators.protocol import NOTHING, Failed, Signal, State
 from .store import Handles
@@ -51,9 +52,10 @@ class LocalIterator(TellingIterator):
         *,
         tells: bool = True,
         spec: Callable[[], Any] | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._folder, self._moved, self._spec = str(Path.cwd()), moved, spec
-        self._run = LocalRun(node, seed, epoch, self._folder, tells)
+        self._run = LocalRun(node, seed, epoch, self._folder, tells, memory)
         self._ready: Iterator[Element] = iter(())
         self._rest = NOTHING  #: Of what was pulled last: what is of another structure than the elements before.
         self._ahead = 1
@@ -157,7 +159,7 @@ class LocalIterator(TellingIterator):
         """
         token = Token.from_dict(state_dict)
         accept(token, self._run.graph, self._told())
-        run = LocalRun(self._run.graph, token.seed, token.epoch, self._folder)
+        run = LocalRun(self._run.graph, token.seed, token.epoch, self._folder, memory=self._run.memory)
         if token.ended:
             run.close()
         else:

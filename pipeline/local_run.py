@@ -16,6 +16,7 @@ from .errors import FailedPreconditionError, HeadraceError, MalformedMessage, Re
 from .execution import Stream, settings
 from .held import saved
 from .kernels.identity import chain
+from .memory import Memory
 from .nodes import Node
 from .operators.protocol import Failed, Operator, Pulled, Signal, State
 from .quarantine import Quarantine
@@ -42,6 +43,7 @@ class LocalRun:
     epoch: int
     folder: str
     tells: bool = True  #: Whether what is skipped is told where the options say.
+    memory: Memory | None = None  #: Of caches.
     store: Store = field(default_factory=Store)
     pulled: int = 0  #: Elements, failed ones too.
     checksum: int = 0  #: Of their identities.
@@ -165,7 +167,9 @@ class LocalRun:
         return Verdicts(policy_of(self.graph, self.folder), token_hex(4))
 
     def _settings(self, verdicts: Verdicts) -> Settings:
-        return settings(self.graph, self.store, self.seed, self.epoch, self.folder, verdicts=verdicts)
+        return settings(
+            self.graph, self.store, self.seed, self.epoch, self.folder, verdicts=verdicts, memory=self.memory
+        )
 
     def close(self) -> None:
         """Give back everything held."""

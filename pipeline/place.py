@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from .nodes import Node
+from .nodes import Cache, Node
 
-__all__ = ["START", "Path", "Place", "node_at"]
+__all__ = ["START", "Path", "Place", "is_fixed", "node_at"]
 
 #: The name of an operator within its graph: for each junction on the way to it the junction's height and the number
 #: of the input taken there, then its own height.
@@ -26,6 +27,7 @@ class Place:
 
     passes: tuple[int, ...] = ()  #: Of each enclosing repeat, the outermost first.
     branch: Path = ()  #: Height and input number of each junction, the outermost first.
+    fixed: bool = False  #: Whether it is below a cache: in the first epoch, whatever epoch is at hand.
 
     def path(self, node: Node) -> Path:
         """The path of a node here."""
@@ -39,6 +41,10 @@ class Place:
         """The place below a repeat, in one of its passes."""
         return replace(self, passes=(*self.passes, number))
 
+    def below_cache(self) -> Place:
+        """The place below a cache: in the first of each pass, and of epochs."""
+        return replace(self, passes=(0,) * len(self.passes), fixed=True)
+
 
 #: Of the last node of a graph.
 START = Place()
@@ -46,15 +52,30 @@ START = Place()
 
 def node_at(graph: Node, path: Path) -> Node:
     """The node that has this path; what stands there otherwise raises IndexError."""
+    *_, node = _way(graph, path)
+    return node
+
+
+def is_fixed(graph: Node, path: Path) -> bool:
+    """Whether the node that has this path is below a cache."""
+    *above, _ = _way(graph, path)
+    return any(isinstance(each, Cache) for each in above)
+
+
+def _way(graph: Node, path: Path) -> Iterator[Node]:
+    """The nodes from the end of a graph down to the one that has this path."""
     node = graph
     *branch, height = path
     for i in range(0, len(branch), 2):
-        node = _down(node, branch[i]).inputs[branch[i + 1]]
-    return _down(node, height)
+        run = list(_down(node, branch[i]))
+        yield from run
+        node = run[-1].inputs[branch[i + 1]]
+    yield from _down(node, height)
 
 
-def _down(node: Node, height: int) -> Node:
-    """The node of this height in an unbranched run of them."""
+def _down(node: Node, height: int) -> Iterator[Node]:
+    """An unbranched run of nodes down to the one of this height."""
+    yield node
     while node.height > height:
         node = node.inputs[0]
-    return node
+        yield node

@@ -16,6 +16,7 @@ from .nodes import (
     AssertCardinality,
     Batch,
     Bucket,
+    Cache,
     Choose,
     Concatenate,
     Configured,
@@ -215,6 +216,7 @@ def _(node: Csv, seed: int) -> tuple[list[TensorSpec], Structure]:
 @_specs.register
 def _(
     node: Filter
+    | Cache
     | Tagged
     | TakeWhile
     | GlobalShuffle

@@ -16,7 +16,7 @@ from .errors import MalformedMessage
 from .feeds import HANDED_BYTES, Job, handed
 from .flat import GRAIN
 from .folding import Fold
-from .lineage import Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
+from .lineage import Cached, Folded, Hopped, Itself, Joined, Leaf, Lineage, Mixed, Numbers
 from .nodes import (
     Bucket,
     Elements,
@@ -91,6 +91,8 @@ class Plan:
                 level = self._level(part, found)
                 if padded is not None:
                     self._folding(padded)
+            case Cached(part=part):
+                level = self._level(part, found)
             case Joined(parts=parts) | Mixed(parts=parts):
                 level = max(self._level(part, found) for part in parts) if parts else -1
         if isinstance(lineage, Leaf | Hopped) and len(lineage):
@@ -253,6 +255,8 @@ class Plan:
                 return self.store.join(nest, [_numbers(each) or self.make(each) for each in parts])
             case Folded(part=part, padded=padded):
                 return self._fold(self.make(part), lineage.sizes, padded)
+            case Cached(origin, numbers, part):
+                return self.store.renumbered(self.make(part), origin, numbers)
             case Mixed(which, parts):
                 out = np.empty(len(which), np.int64)
                 for k, each in enumerate(parts):

@@ -33,7 +33,7 @@ from .nodes import (
     Unbatch,
 )
 from .ownership import own
-from .place import Path, Place, node_at
+from .place import Path, Place, is_fixed, node_at
 from .readers import Chunk, slice_of
 from .ruling import ruled
 from .seeds import generators
@@ -77,6 +77,7 @@ class Segment:
     rows: Countable | None = None  #: Of a leaf in memory, which of its rows.
     forgiven: int | None = None  #: What fails before so many of its steps are done is ignored, where something is.
     warns: bool = False  #: Whether that is to be said.
+    fixed: bool = False  #: Whether it is below a cache: in the first epoch, whatever epoch is at hand.
 
     @property
     def flat(self) -> bool:
@@ -95,7 +96,7 @@ class Segment:
         return sum(step.kind in KINDS for step in self.steps)
 
 
-def segment_at(node: Node, branch: Path = ()) -> Segment:
+def segment_at(node: Node, branch: Path = (), fixed: bool = False) -> Segment:
     """The segment that ends at a node: everything stateless below it, down to a leaf or a stateful operator.
 
     One that ends at an interleave gives the elements of single datasets; it is the operator that merges them.
@@ -116,7 +117,8 @@ def segment_at(node: Node, branch: Path = ()) -> Segment:
         steps.append(_step(rows.items, here.path(rows.items)))
     steps.reverse()
     leaf, source = _start(node, last) if rows is None else (rows.leaf, None)
-    return Segment(path, leaf, source, tuple(steps), rows, None if behind is None else len(steps) - behind, warns)
+    forgiven = None if behind is None else len(steps) - behind
+    return Segment(path, leaf, source, tuple(steps), rows, forgiven, warns, fixed)
 
 
 def _start(node: Node, last: Node) -> tuple[Node | None, Node | None]:
@@ -157,7 +159,7 @@ _DECODE = UserFunction(taken_apart, "decoding", False)
 
 def segment_of(graph: Node, path: Path) -> Segment:
     """The segment whose last operator has this path."""
-    return segment_at(node_at(graph, path), path[:-1])
+    return segment_at(node_at(graph, path), path[:-1], is_fixed(graph, path))
 
 
 def run_steps(

@@ -18,7 +18,7 @@ from .blocks import MAX_ROWS, Block
 from .columns import Allocate
 from .errors import InvalidArgumentError
 from .gathering import Picked, gather_block, join_blocks
-from .lineage import Identities, Itself, Joined, Leaf, Lineage, Numbers, together
+from .lineage import Cached, Identities, Itself, Joined, Leaf, Lineage, Numbers, together
 from .structure import Structure
 from .work import Work
 
@@ -156,6 +156,18 @@ class Store:
             made.append(self.add(block, who, not leaf, None if leaf else lineage))
             handles = handles[count:]
         return np.concatenate(made)
+
+    def renumbered(self, handles: Handles, origin: int, numbers: Handles) -> Handles:
+        """The same elements, known as these numbers of one origin: see `lineage.Cached`. The old ones are released."""
+        made = [np.empty(0, np.int64)]
+        while len(handles):
+            some = handles[: self.alike(handles)]
+            lineage = Cached(origin, numbers[: len(some)], self.lineage(some))
+            block = self.whole(some) or self.gather(some)
+            made.append(self.add(block, lineage.identities, True, lineage))
+            self.release(some)
+            handles, numbers = handles[len(some) :], numbers[len(some) :]
+        return np.concatenate(made) if len(made) != 2 else made[1]
 
     def gather(self, handles: Handles, fold: int | None = None, allocate: Allocate | None = None) -> Block:
         """A new block with copies of these elements; with `fold`, one element for each `fold` of them stacked.

@@ -22,6 +22,7 @@ from .nodes import (
     AssertCardinality,
     Batch,
     Bucket,
+    Cache,
     Configured,
     Counter,
     Csv,
@@ -355,6 +356,11 @@ def _(node: Zip) -> str | None:
     if len(node.sources) == node.structure.size:
         return None
     return f"{len(node.sources)} inputs for {node.structure.size} components"
+
+
+@fault.register
+def _(node: Cache) -> str | None:
+    return "a filename that is none" if "\0" in node.filename else None
 
 
 @fault.register

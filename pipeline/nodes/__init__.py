@@ -4,6 +4,7 @@ What a node means is registered elsewhere: its cardinality, its spec, how it is 
 that is named here may travel in a message.
 """
 
+from .cache import Cache
 from .checks import AssertCardinality, Unique
 from .elements import Filter, FlatMap, IgnoreErrors, Interleave, Items, Map, Unbatch
 from .groups import Batch, PaddedBatch, RaggedBatch, Rebatch, SparseBatch
@@ -22,6 +23,7 @@ __all__ = [
     "AssertCardinality",
     "Batch",
     "Bucket",
+    "Cache",
     "Choose",
     "Concatenate",
     "Configured",

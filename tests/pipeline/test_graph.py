@@ -131,6 +131,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
         rerandomize_each_iteration=True,
     ),
     "chosen": lambda: Dataset.choose_from_datasets([Dataset.range(9), Dataset.range(5)], Dataset.range(2).repeat(9)),
+    "cached": lambda: Dataset.range(9).shuffle(9).cache().shuffle(3).cache("there/is none"),
     "unique": lambda: Dataset.range(9).map(lambda x: x % 3).unique(),
     "ragged": lambda: Dataset.range(5).map(lambda n: np.full(n, n)).ragged_batch(2, row_splits_dtype=np.int32),
     "ragged as declared": lambda: Dataset.from_generator(

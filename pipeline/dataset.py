@@ -19,6 +19,7 @@ from .iterator import Running, TellingIterator, ToldIterator
 from .language.answers import Answers
 from .language.elements import Elements
 from .language.groups import Groups
+from .language.keeping import Keeping
 from .language.order import Order
 from .language.sources import Sources
 from .local import LocalIterator
@@ -34,7 +35,7 @@ __all__ = ["AUTOTUNE", "Dataset", "Options"]
 
 
 @deferring
-class Dataset(Sources, Elements, Order, Groups, Answers):
+class Dataset(Sources, Elements, Order, Groups, Keeping, Answers):
     """A pipeline of elements; every method gives another, none changes it.
 
     Each `iter()` is the next pass over the data: pass 0, 1, 2, ... A service's epoch n gives the same

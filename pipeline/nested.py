@@ -5,11 +5,14 @@
     zeros                 up to a multiple of 64 bytes
     buffer                of the block
 
+Where the header is a mapping, the elements are those of a file of element records, which it names (see `Shelved`).
 The leaf of the element's structure that stands for it is of kind "dataset".
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +23,44 @@ from .blocks import Block, BlockLayout
 from .columns import Arena, Column, Layout, aligned, column_of, layout_of
 from .errors import InvalidArgumentError, MalformedMessage
 from .gathering import gather_block
-from .nodes import Elements
+from .nodes import Decoded, Elements, Node, Records, Rows
+from .sources import COMPRESSIONS, file_names
 
-__all__ = ["block_of", "check_nested", "content_of", "layout_in", "opened", "packed_runs"]
+__all__ = ["Shelved", "block_of", "check_nested", "content_of", "layout_in", "opened", "packed_runs"]
 
 _PREFIX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A dataset of the elements that a file of records holds."""
+
+    path: str
+    compression: str
+    records: int
+
+    def to_content(self) -> bytes:
+        """As a component."""
+        return _framed(asdict(self))
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Shelved:
+        """Back from what is in a component.
+
+        Raises:
+            MalformedMessage: there is no such dataset.
+        """
+        found = cls(**data)
+        if type(found.path) is not str or not found.path or "\0" in found.path:
+            raise MalformedMessage("a dataset of a file that cannot be")
+        if found.compression not in COMPRESSIONS or type(found.records) is not int or not 0 <= found.records < 1 << 62:
+            raise MalformedMessage("a dataset of a file that is none")
+        return found
+
+    @property
+    def node(self) -> Node:
+        """What gives its elements."""
+        return Decoded(Records(file_names(self.path), self.compression), count=self.records)
 
 
 def packed_runs(block: Block, size: int) -> Column:
@@ -61,22 +97,27 @@ def _packed(block: Block) -> bytes:
 
 
 def _head(layout: BlockLayout) -> bytes:
-    header: bytes = msgpack.packb(layout.to_data())
+    return _framed(layout.to_data())
+
+
+def _framed(data: Any) -> bytes:
+    header: bytes = msgpack.packb(data)
     return (len(header).to_bytes(_PREFIX, "little") + header).ljust(aligned(_PREFIX + len(header)), b"\0")
 
 
-def _parts(content: bytes) -> tuple[BlockLayout, int]:
-    """The layout in a component, and where its buffer begins."""
+def _parts(content: bytes) -> tuple[BlockLayout | Shelved, int]:
+    """What the header of a component says, and where its buffer begins."""
     end = _PREFIX + int.from_bytes(content[:_PREFIX], "little")
     if end > len(content):
         raise MalformedMessage(f"a dataset of {len(content)} bytes with a header of {end}")
-    return _layout(content[_PREFIX:end]), aligned(end)
+    return _told(content[_PREFIX:end]), aligned(end)
 
 
 @lru_cache(maxsize=256)
-def _layout(header: bytes) -> BlockLayout:
+def _told(header: bytes) -> BlockLayout | Shelved:
     try:
-        return BlockLayout.from_data(msgpack.unpackb(header))
+        data = msgpack.unpackb(header)
+        return Shelved.from_data(data) if isinstance(data, dict) else BlockLayout.from_data(data)
     except (ValueError, TypeError, RecursionError) as error:  # what msgpack raises is a ValueError
         raise MalformedMessage(f"a dataset whose header is none: {error}") from error
 
@@ -86,6 +127,8 @@ def opened(content: bytes) -> Any:
     from .dataset import Dataset  # which needs elements, which this is a part of
 
     layout, start = _parts(content)
+    if isinstance(layout, Shelved):
+        return Dataset(layout.node)
     columns = tuple(_frozen(each.to_data()) for each in layout.columns)
     return Dataset(Elements(layout.structure, layout.rows, columns, np.frombuffer(content, np.uint8)[start:]))
 
@@ -100,6 +143,9 @@ def content_of(node: Any) -> bytes:
     Raises:
         InvalidArgumentError: it is not as it came.
     """
+    match node:
+        case Decoded(source=Records(filenames=Rows(arrays=(names,))) as file) if len(names) == 1:
+            return Shelved(os.fsdecode(bytes(names[0])), file.compression, node.count).to_content()
     if not isinstance(node, Elements):
         raise InvalidArgumentError(
             "a dataset in an element can be passed on as it came, and not made into another: use flat_map where its "
@@ -150,4 +196,5 @@ def check_nested(block: Block) -> None:
             raise MalformedMessage("a dataset that is not one component of bytes")
         for content in column:
             layout, start = _parts(content)
-            _checked(layout, np.frombuffer(content, np.uint8)[start:])
+            if isinstance(layout, BlockLayout):
+                _checked(layout, np.frombuffer(content, np.uint8)[start:])

@@ -128,6 +128,8 @@ def _varying(shape: Shape) -> int | None:
 
 def is_known(node: Node) -> bool:
     """Whether the specs of a node's elements are known without looking at any."""
+    if isinstance(node, Decoded):
+        return node.structure is not None
     return _specs.dispatch(type(node)) is not _specs.dispatch(Node) and all(map(is_known, node.inputs))
 
 
@@ -162,12 +164,10 @@ def _sampled(node: Node, seed: int) -> tuple[list[TensorSpec], Structure]:
 def specs_of(components: Sequence[Any], structure: Structure) -> list[TensorSpec]:
     """The specs of an element's components as they stand."""
     pairs = zip(components, structure.leaves(), strict=True)
-    return [_nested(opened(each).node) if leaf.kind == "dataset" else spec_of(each) for each, leaf in pairs]
-
-
-def _nested(node: Elements) -> DatasetSpec:
-    specs, structure = _specs(node, 0)
-    return DatasetSpec(structure.plain.pack(specs))
+    return [
+        DatasetSpec(element_spec(opened(each).node, 0)) if leaf.kind == "dataset" else spec_of(each)
+        for each, leaf in pairs
+    ]
 
 
 @_specs.register
@@ -190,7 +190,16 @@ def _(node: WindowByKey, seed: int) -> tuple[list[TensorSpec], Structure]:
 
 @_specs.register
 def _(node: Rows, seed: int) -> tuple[list[TensorSpec], Structure]:
-    return [TensorSpec(each.shape[1:], each.dtype) for each in node.arrays], node.structure
+    pairs = zip(node.arrays, node.structure.leaves(), strict=True)
+    return [_of_rows(array) if leaf.kind == "leaf" else _of_datasets(array) for array, leaf in pairs], node.structure
+
+
+def _of_rows(array: Any) -> TensorSpec:
+    return TensorSpec(array.shape[1:], array.dtype)
+
+
+def _of_datasets(contents: Any) -> TensorSpec:
+    return DatasetSpec(element_spec(opened(contents[0]).node, 0)) if len(contents) else _of_rows(contents)
 
 
 @_specs.register

@@ -254,6 +254,8 @@ class JobEntry:
         for consumer, place in enumerate(self.places):
             if not place.rewound:
                 yield from place.facts(self.number, consumer)
+            elif place.left:
+                yield Left(self.number, consumer)
         for each in self.epochs.values():
             yield from each.facts()
 

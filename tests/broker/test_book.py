@@ -18,6 +18,7 @@ from headrace.broker.book import (
     Finished,
     JobMade,
     Left,
+    Rewound,
 )
 
 MADE = JobMade(1, "key", b"graph", 5)
@@ -98,6 +99,13 @@ def test_what_all_are_done_with_is_counted_in_rounds() -> None:
     assert book.jobs[1].settled(0) == 3 * 4
     book.apply(Left(1, 1))
     assert book.jobs[1].settled(0) == 3 * 5
+
+
+def test_one_that_leaves_before_it_loaded_the_others_token_has_left_after_a_compaction() -> None:
+    made = JobMade(1, "job:a", b"graph", 5, name="a", consumers=2)
+    book = book_of(made, Rewound(1, 0, 0, None, 0), EpochOpened(1, 0, 9, 0), Left(1, 1))
+    assert book_of(*book.facts()) == book
+    assert book.jobs[1].places[1].left
 
 
 def test_the_oldest_of_many_finished_names_are_forgotten() -> None:

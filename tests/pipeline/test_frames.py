@@ -38,6 +38,9 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+#: Fields that hold a name, which has 255 bytes at most; a character has four or fewer.
+NAMING = {"name", "role", "worker", "launcher", "nonce", "secret"}
+NAMES = st.text(max_size=63)
 SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**63), 2**64 - 1),
     float: st.floats(allow_nan=False),
@@ -64,7 +67,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def messages(kind: type[Any]) -> st.SearchStrategy[Any]:
-    fields = {name: values(hint) for name, hint in get_type_hints(kind).items()}
+    fields = {name: NAMES if name in NAMING else values(hint) for name, hint in get_type_hints(kind).items()}
     return st.builds(kind, **fields | ({"version": st.just(VERSION)} if kind is Hello else {}))
 
 

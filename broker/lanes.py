@@ -89,6 +89,10 @@ class LaneStream(Operator):
         if isinstance(self.feed, HandedFeed) and not isinstance(self.feed, SequentialFeed):
             self.marks = Marks(self.feed)
 
+    def judged_by(self, verdicts: Verdicts) -> None:
+        """By what is decided about elements that fail."""
+        self.verdicts = verdicts
+
     def pull(self, limit: int) -> Pulled:
         while True:
             if not self.lanes and not self.extend(1):

@@ -22,12 +22,13 @@ from ..pipeline.operators.protocol import Failed, Operator, Signal, State
 from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
 from ..pipeline.pieces import piece_from
 from ..pipeline.recovery import Recovered
-from ..pipeline.segment import Segment
+from ..pipeline.segment import Segment, segment_of
 from ..pipeline.store import Store
 from ..pipeline.verdicts import Verdict, Verdicts, policy_of
 from .lanes import Lane, LaneStream
 from .ledger import Effort
 from .rounds import Rounds
+from .spreading import Kind, lanes_of
 
 __all__ = ["VERDICTS", "Limits", "Run"]
 
@@ -117,7 +118,10 @@ class Run:
             self.rounds.begin(state)
             self.checkpoint_cursor, self.state = state["cursor"], state
             self.operator = Recovered(
-                state["held"], self.graph, self.store, lambda path, feed: self._stream(feed, path[-1])
+                state["held"],
+                self.graph,
+                self.store,
+                lambda path, feed: self._streams(segment_of(self.graph, path), feed),
             )
         except Exception as error:
             raise self.unfit(error) from error
@@ -144,7 +148,7 @@ class Run:
             self.store,
             self.seed,
             self.epoch,
-            stream=lambda segment, feed, counts: self._counted(self._stream(feed, segment.path[-1]), segment, counts),
+            stream=lambda segment, feed, counts: self._counted(self._streams(segment, feed), segment, counts),
             cut=self._cut,
             rows_each=lambda rows: max(1, min(self.limits.rows_each, rows // self.limits.splits_least)),
             buffer_bytes=buffer_bytes_of(self.graph) or BUFFER_BYTES,
@@ -162,12 +166,16 @@ class Run:
 
     def _counted(self, stream: LaneStream, segment: Segment, counts: Counts) -> LaneStream:
         """A segment's stream; one that computes again what was held counts nothing, and decides nothing."""
-        stream.verdicts, stream.counts = self.verdicts, counts
+        stream.judged_by(self.verdicts)
+        stream.counts = counts
         stream.forgiven, stream.warns, stream.tags = segment.forgiven is not None, segment.warns, segment.tags
         return stream
 
-    def _stream(self, feed: Feed, depth: int) -> LaneStream:
-        stream = LaneStream(
+    def _streams(self, segment: Segment, feed: Feed) -> LaneStream:
+        return lanes_of(segment, feed, self.store, self._stream)
+
+    def _stream(self, kind: type[Kind], feed: Feed, depth: int) -> Kind:
+        stream = kind(
             feed,
             self.store,
             depth,

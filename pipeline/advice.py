@@ -7,6 +7,7 @@ from itertools import islice
 
 from .build import BUFFER_BYTES, buffer_bytes_of
 from .cardinality import cardinality
+from .cutting import cut_at
 from .errors import HeadraceError
 from .fingerprint import words
 from .leaves import countable
@@ -82,19 +83,24 @@ def _second_hop(segment: Segment) -> str | None:
 def _unsplittable(segment: Segment) -> str | None:
     """What only one worker at a time can read."""
     leaf = segment.leaf
+    others = "; what is mapped behind it runs on all, a second hop" if segment.spread else ": the others wait for it"
     if isinstance(leaf, Generator):
         return (
-            f"{leaf.function.name} is run by one worker, from its start: the others wait for it. from_indexable, or a "
-            "dataset of files, spreads over all"
+            f"{leaf.function.name} is run by one worker, from its start{others}. from_indexable, or a dataset of "
+            "files, spreads over all"
         )
-    if not isinstance(leaf, FileLeaf) or not leaf.compression:
+    if not isinstance(leaf, FileLeaf) or cut_at(leaf) is not None:
         return None
     known = cardinality(leaf.filenames)
     files = {1: "a file"}.get(known, f"{known:,} files") if known >= 0 else "files"
     return (
-        f"{words(leaf)} reads {files} that cannot be entered in the middle: one worker reads each from its start. "
-        "Files without compression are cut into splits for all workers"
+        f"{words(leaf)} reads {files} that cannot be entered in the middle: one worker reads each from its start"
+        f"{'' if not segment.spread else others}. {_instead(leaf)} are cut into splits for all workers"
     )
+
+
+def _instead(leaf: FileLeaf) -> str:
+    return "Files without compression" if leaf.compression else "Files without quotes (use_quote_delim=False)"
 
 
 def _leaking(node: Node) -> str | None:

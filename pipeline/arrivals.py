@@ -47,13 +47,13 @@ class Arrivals:
         self.watermark = self.consumed = self.job.work.start
         if self.job.work.since is not None:
             self.states.append((self.job.work.since, self.job.state))
-        self.store.opened(self.job.work)
+        self.store.opened(replace(self.job.work, segment=self.job.segment))
 
     def add(self, piece: Piece) -> None:
         """Take the next piece; it must begin at the watermark."""
         assert piece.first == self.watermark, "pieces come in order"
         if piece.block is not None and piece.identities is not None and piece.positions is not None:
-            derived, lineage = self.job.inputs is not None, self._lineage(piece)
+            derived, lineage = self.job.derived, self._lineage(piece)
             handles = self.store.add(piece.block, piece.identities, derived, lineage, piece.tags)
             self._queue.append((handles, piece.positions, piece.nbytes // max(1, len(handles)), piece.gaps))
         elif piece.error is not None:
@@ -73,8 +73,8 @@ class Arrivals:
         """From which of the elements handed along those of a piece came; None where that is more than they take."""
         if self.job.inputs is None or piece.block is None or piece.positions is None or piece.identities is None:
             return None
-        if self.states:
-            return None  # of a state, too
+        if self.states or not self.job.derived:
+            return None  # of a state, too; or no more than read
         inputs = self._made(self.job.inputs)
         index, within = np.divmod(piece.positions, self.job.grain)
         path, used = self.job.work.segment, index

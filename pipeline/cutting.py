@@ -7,7 +7,7 @@ from .nodes import Csv, FileLeaf, Node, Records
 __all__ = ["cut_at"]
 
 
-def cut_at(leaf: Node) -> str | None:
+def cut_at(leaf: Node | None) -> str | None:
     """What the scanner is to look for: "records", or "lines" for any place near a line's end; None to read it whole.
 
     A reader finds by itself the first record of one size, or line, that begins in its part. What is compressed cannot

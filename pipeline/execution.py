@@ -54,6 +54,8 @@ def execute(
     """
     chunks: Iterable[Chunk]
     epoch = 0 if segment.fixed else epoch
+    if payload is not None and segment.reads:
+        segment = replace(segment, leaf=None)  # somebody else read for us
     match segment.leaf:
         case FlatMap() | Interleave() as leaf:
             assert payload is not None, "no elements to make others of"

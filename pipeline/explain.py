@@ -9,6 +9,7 @@ from typing import Any
 from .advice import advice
 from .build import build
 from .cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, cardinality
+from .cutting import cut_at
 from .errors import HeadraceError
 from .fingerprint import words
 from .leaves import countable, one_for_one
@@ -196,16 +197,17 @@ class _Run:
     def _segment(self, node: Node, at: Place, depth: int) -> None:
         segment = segment_at(node, at.branch)
         number = self._new(segment)
+        # What is said about a reader is said once.
+        behind = self._new(replace(segment, leaf=None, input=None)) if segment.spread else number
         told: list[str] = []
         cuts = segment.rows.cuts if segment.rows is not None else ()
         here: Node | None = node
         while here is not None and here is not segment.input:
             in_plan = any(here is each for each in cuts)
-            silent = isinstance(here, Configured | Prefetch)
-            self._note(
-                here, depth, "" if silent else PLAN if in_plan else WORKERS, None if in_plan or silent else number
-            )
-            if not silent and not in_plan:
+            where = "" if isinstance(here, Configured | Prefetch) else PLAN if in_plan else WORKERS
+            mine = number if here is segment.leaf else behind
+            self._note(here, depth, where, mine if where == WORKERS else None)
+            if where == WORKERS:
                 told.insert(0, words(here))
             depth += 1
             here = None if here is segment.leaf else here.inputs[0] if here.inputs else None
@@ -214,7 +216,10 @@ class _Run:
         if cuts:
             self.stages.append(Stage(PLAN, tuple(map(words, cuts)), how="moves no element"))
         how, hop = how_it_comes(segment)
-        self.stages.append(Stage(WORKERS, tuple(told), number, how, hop))
+        if segment.spread:
+            self.stages.append(Stage(WORKERS, (told.pop(0),), number, how, hop))
+            how, hop = HANDED, True
+        self.stages.append(Stage(WORKERS, tuple(told), behind, how, hop))
 
     def _note(self, node: Node, depth: int, where: str, segment: int | None = None) -> None:
         spec = self._spec(node)
@@ -261,7 +266,7 @@ def how_it_comes(segment: Segment) -> tuple[str, bool]:
     if isinstance(leaf, FileLeaf):
         known = cardinality(leaf.filenames)
         files = {1: "1 file"}.get(known, f"{known:,} files") if known >= 0 else "files"
-        return f"{files}, {'each read whole' if leaf.compression else 'cut into splits'}", False
+        return f"{files}, {'each read whole' if cut_at(leaf) is None else 'cut into splits'}", False
     if isinstance(leaf, Scan):
         return f"{HANDED} to one worker at a time, with its state", True
     if isinstance(leaf, Generator):

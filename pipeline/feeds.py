@@ -49,6 +49,17 @@ class Job:
     grain: int = 1  #: How many input positions each element handed along has.
     done: Callable[[int], None] | None = None  #: Told of how many bytes came of it.
     state: bytes = b""  #: Of a sequential function, where `work` has it from.
+    part_of: tuple[int, ...] | None = None  #: The segment, where reading and its functions are leased each by itself.
+
+    @property
+    def segment(self) -> tuple[int, ...]:
+        """Whose elements these are, however the work on them is divided."""
+        return self.work.segment if self.part_of is None else self.part_of
+
+    @property
+    def derived(self) -> bool:
+        """Whether they are made of other elements, and not of what was only read for them."""
+        return self.inputs is not None and self.part_of is None
 
 
 #: The boundaries at which a file is cut, from its name; PENDING while they are not known.
@@ -389,7 +400,7 @@ def handed(
 def state_of(job: Job, consumed: int, keep: Keep, behind: tuple[int, bytes] | None = None) -> State:
     """What of a job is not consumed yet, as plain data; from where on, and with what state, where it is sequential."""
     if job.inputs is None:
-        return {"work": job.work.after(consumed).to_data()}
+        return {"work": replace(job.work, segment=job.segment, start=consumed).to_data()}
     if job.work.since is not None:
         first, state = behind or (job.work.since, job.state)
         place = {"segment": list(job.work.segment), "start": consumed - first, "grain": 1, "turns": False}

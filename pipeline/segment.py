@@ -11,6 +11,7 @@ import numpy as np
 
 from .blocks import Block, BlockBuilder
 from .columnwise import OnColumn, on_column, through
+from .cutting import cut_at
 from .element_records import taken_apart
 from .errors import HeadraceError, PoisonError
 from .functions import UserFunction, failure
@@ -83,6 +84,19 @@ class Segment:
     def flat(self) -> bool:
         """Whether each element handed along gives any number of others."""
         return isinstance(self.leaf, FlatMap | Interleave | Unbatch)
+
+    @property
+    def reads(self) -> bool:
+        """Whether its leaf finds its elements by reading on, in files or what a function gives."""
+        return isinstance(self.leaf, FileLeaf | Generator)
+
+    @property
+    def spread(self) -> bool:
+        """Whether its leaf is read by one worker at a time and its functions are run by all, a hop later.
+
+        That is worth it where something is made of each element. A predicate or a tag alone is not.
+        """
+        return self.reads and cut_at(self.leaf) is None and any(step.kind == _MAP for step in self.steps)
 
     @property
     def leaf_path(self) -> Path:

@@ -139,7 +139,7 @@ class Verdicts:
             offset = work.offset_at(piece.first)
         span = 0 if piece.next >= BEHIND else piece.next - piece.first
         path = work.path or store.paths.get(origin, "")
-        spot = Spot(work.segment, origin, offset, within, span, path)
+        spot = Spot(job.segment, origin, offset, within, span, path)
         known = self._known.get((spot.segment, spot.origin), {}).get(spot.name)
         error = piece.error if known is None else from_data(known.error)
         return Failed(error, spot, piece.ignored)
@@ -154,13 +154,13 @@ class Verdicts:
     def _ruled(self, job: Job, store: Store) -> Iterable[tuple[int, int]]:
         work = job.work
         if job.inputs is None:
-            for each in self._of(work.segment, work.origin):
+            for each in self._of(job.segment, work.origin):
                 first = work.position_of(each.offset)
                 if first >= 0 and (work.stop is None or first < work.stop):
                     yield first, BEHIND if not each.span else first + each.span
-        elif any(segment == work.segment for segment, _ in self._known):
+        elif any(segment == job.segment for segment, _ in self._known):
             for row, (origin, offset) in enumerate(store.identities(job.inputs).tolist()):
-                for each in self._of(work.segment, origin):
+                for each in self._of(job.segment, origin):
                     if each.offset == offset:
                         first = row * job.grain + each.within
                         yield first, (row + 1) * job.grain if not each.span else first + each.span

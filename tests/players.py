@@ -11,16 +11,18 @@ import msgpack
 import numpy as np
 
 from headrace.broker.lanes import Lane, LaneStream
+from headrace.broker.spreading import Kind, lanes_of
 from headrace.pipeline.build import Settings, build
+from headrace.pipeline.cutting import cut_at
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.execution import Stream, execute, settings
 from headrace.pipeline.feeds import Feed, OnceFeed, payload_of
 from headrace.pipeline.held import saved
-from headrace.pipeline.nodes import Node, Records
+from headrace.pipeline.nodes import Node
 from headrace.pipeline.operators.protocol import Failed, Operator, Signal
 from headrace.pipeline.records import scan_records
 from headrace.pipeline.recovery import Recovered
-from headrace.pipeline.segment import segment_of
+from headrace.pipeline.segment import Segment, segment_of
 from headrace.pipeline.store import Handles, Store
 from headrace.pipeline.work import Appetite, Piece
 
@@ -57,7 +59,7 @@ class Player:
             self.store,
             SEED,
             EPOCH,
-            stream=lambda segment, feed, counts: self._lanes(feed),
+            stream=lambda segment, feed, counts: self._stream(segment, feed),
             cut=self._cut,
             rows_each=lambda rows: self.rows,
             folder="/",
@@ -65,11 +67,16 @@ class Player:
         )
 
     def _cut(self, leaf: Node, path: str) -> Any:
-        return (*scan_records(path, self.every)[:-1], None) if isinstance(leaf, Records) else (0, None)
+        return (*scan_records(path, self.every)[:-1], None) if cut_at(leaf) == "records" else (0, None)
 
-    def _lanes(self, feed: Feed) -> LaneStream:
+    def _stream(self, segment: Segment, feed: Feed) -> LaneStream:
+        stream = lanes_of(segment, feed, self.store, self._lanes)
+        stream.forgiven = segment.forgiven is not None
+        return stream
+
+    def _lanes(self, kind: type[Kind], feed: Feed, depth: int) -> Kind:
         share = feed.share if isinstance(feed, OnceFeed) else 1
-        stream = LaneStream(feed, self.store, 0, self.splits, self.look_ahead, self._closed, lambda lane: None, share)
+        stream = kind(feed, self.store, depth, self.splits, self.look_ahead, self._closed, lambda lane: None, share)
         self.lanes.append(stream)
         return stream
 
@@ -134,9 +141,10 @@ class Player:
 
     def again(self, path: Any, feed: Feed) -> Operator:
         """A stream of what is computed again."""
+        segment = segment_of(self.graph, path)
         if self.shared:
-            return self._lanes(feed)
-        return Stream(segment_of(self.graph, path), feed, self.settings)
+            return lanes_of(segment, feed, self.store, self._lanes)
+        return Stream(segment, feed, self.settings)
 
 
 def played(dataset: Dataset, shared: bool = False, seed: int = 0, **more: Any) -> Player:

@@ -104,6 +104,21 @@ def test_a_function_behind_a_batch_is_a_second_hop() -> None:
     assert "put it in front of the batch" in warning
 
 
+def test_maps_behind_what_cannot_be_split_are_a_second_hop() -> None:
+    dataset = hr.TFRecordDataset("a.gz", "GZIP").filter(len).map(augment).batch(2)
+    found = dataset.explain(look=False)
+    assert [(each.where, each.segment, each.operators, each.how, each.hop) for each in found.stages[1:3]] == [
+        ("workers", 2, ("TFRecordDataset(compression=GZIP)",), "1 file, each read whole", False),
+        ("workers", 3, ("filter(len)", "map(augment)"), "the broker hands elements along", True),
+    ]
+    assert [each.segment for each in found.operators] == [None, 3, 3, 2, 1]
+    (warning,) = found.warnings
+    assert "one worker reads each from its start; what is mapped behind it runs on all, a second hop" in warning
+    kept = hr.CsvDataset("a.csv", [int]).filter(lambda x: x > 1).explain(look=False)
+    assert kept.hops == 0
+    assert "Files without quotes (use_quote_delim=False) are cut into splits for all" in kept.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("build", "told"),
     [

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from ..pipeline.blocks import Block
 from ..pipeline.messages import Credit, Message, Pieces
-from ..pipeline.orders import Granted, Release, Scan, Scanned, Want, Withdrawn
+from ..pipeline.orders import Granted, Release, Scan, Scanned, Shelve, Want, Withdrawn
 from ..pipeline.verdicts import Verdict
 from .book import Fact
 
@@ -89,7 +89,7 @@ class Tell:
 class Ask:
     """To the coordinator."""
 
-    order: Want | Release | Scan
+    order: Want | Release | Scan | Shelve
 
 
 @dataclass(frozen=True, slots=True)

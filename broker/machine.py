@@ -89,6 +89,9 @@ class Broker(Epochs):
                 for at in list(self.desk.looked(event)):
                     yield from self.open(at.peer, at.message)
                 yield from self._give(job)
+            case Scanned(job, path, bounds, "shelf"):
+                for run in self.runs_of(job):
+                    run.shelves.answer(path, bounds)
             case Scanned(job, path, bounds):
                 for run in self.runs_of(job):
                     run.scanned(path, bounds)

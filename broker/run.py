@@ -19,7 +19,7 @@ from ..pipeline.memory import Memory
 from ..pipeline.messages import Credit, Pieces
 from ..pipeline.nodes import Node
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
-from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
+from ..pipeline.orders import Granted, Release, Scan, Shelve, Want, Withdrawn
 from ..pipeline.pieces import piece_from
 from ..pipeline.recovery import Recovered
 from ..pipeline.segment import Segment, segment_of
@@ -28,6 +28,7 @@ from ..pipeline.verdicts import Verdict, Verdicts, policy_of
 from .lanes import Lane, LaneStream
 from .ledger import Effort
 from .rounds import Rounds
+from .shelving import RunShelves
 from .spreading import Kind, lanes_of
 
 __all__ = ["VERDICTS", "Limits", "Run"]
@@ -76,7 +77,8 @@ class Run:
     told: bool = False  #: Whether what is known was told once more to whoever keeps what was skipped.
     streams: list[LaneStream] = field(default_factory=list)
     bounds: dict[str, Sequence[int | None] | None] = field(default_factory=dict)  #: Of files; None while asked for.
-    orders: list[Want | Release | Scan] = field(default_factory=list)  #: For the coordinator, to be taken.
+    orders: list[Want | Release | Scan | Shelve] = field(default_factory=list)  #: For the coordinator, to be taken.
+    shelves: RunShelves = field(init=False)
     operator: Operator = field(init=False)
     state: State | None = None  #: A checkpoint whose elements are being computed again.
     beginning: State | None = None  #: Where all stood before anything was computed, if it began so.
@@ -86,6 +88,9 @@ class Run:
     checkpoints: list[tuple[int, State]] = field(default_factory=list)  #: Not yet acknowledged that far.
     checkpoint_at: float = 0.0
     checkpoint_cursor: int = 0
+
+    def __post_init__(self) -> None:
+        self.shelves = RunShelves(self.job, self.splits, self.orders)
 
     @property
     def busy(self) -> bool:
@@ -158,6 +163,7 @@ class Run:
             eager=self.limits.look_ahead + 4 * self.limits.look_ahead_each,
             verdicts=self.verdicts,
             memory=self.memory,
+            shelves=self.shelves,
         )
 
     def _room(self, nbytes: int) -> Array | None:

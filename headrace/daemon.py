@@ -34,6 +34,7 @@ from .events import (
     Report,
     Said,
     Seen,
+    Store,
     Tick,
     To,
     Trouble,
@@ -51,6 +52,7 @@ from .quarantines import Quarantines
 from .scanner import Scanner
 from .scanning import look
 from .server import Server
+from .shelving import Shelving
 from .status import status_of
 from .users import user_of
 from .workers.launcher import Launcher
@@ -109,6 +111,7 @@ class Daemon:
     poller: zmq.Poller = field(default_factory=zmq.Poller)
     polled: set[int] = field(default_factory=set)  #: Descriptors of what workers print.
     scanner: Scanner = field(init=False)
+    shelving: Shelving = field(default_factory=lambda: Shelving(show))
     started: float = field(default_factory=monotonic)
     ticked: float = 0.0
     until: float | None = None  #: When to end, whoever still is in an epoch.
@@ -214,6 +217,8 @@ class Daemon:
                     self._send(peer, message, buffers)
                 case Look(scan):
                     self.scanner.ask(scan, self.server.roots_in(scan.job))
+                case Store(order):
+                    self.shelving.do(order, self.server.roots_in(order.job))
                 case End(peer, reason):
                     show(f"headrace: {peer} is ended: {reason}")
                     self.launcher.kill(peer)

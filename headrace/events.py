@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from .facts import Fact
 from .pipeline.messages import Message
-from .pipeline.orders import Scan, Scanned
+from .pipeline.orders import Scan, Scanned, Shelve
 from .pipeline.verdicts import Verdict
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Report",
     "Said",
     "Seen",
+    "Store",
     "Tick",
     "To",
     "Trouble",
@@ -133,6 +134,13 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Put elements where they are kept."""
+
+    order: Shelve
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantine:
     """To the file that tells what was skipped; come back with Unkept where it cannot be written."""
 
@@ -173,4 +181,4 @@ class Finish:
     grace_s: float
 
 
-Action: TypeAlias = To | Journal | Look | Quarantine | End | Examine | Report | Finish
+Action: TypeAlias = To | Journal | Look | Store | Quarantine | End | Examine | Report | Finish

@@ -96,7 +96,7 @@ class Scanner:
         self._line = None
         for other, (each, roots) in self._pending.items():
             self._running().asks.put((other, each, roots))
-        return Scanned(scan.job, scan.path, () if scan.kind == "ends" else (0, None), _kind(scan))
+        return Scanned(scan.job, scan.path, (0, None) if _kind(scan) == "" else (), _kind(scan))
 
     def close(self) -> None:
         """No more; what hangs is left to end with the process."""
@@ -107,4 +107,4 @@ class Scanner:
 
 def _kind(scan: Scan) -> str:
     """What the answer to a scan is called."""
-    return "ends" if scan.kind == "ends" else ""
+    return scan.kind if scan.kind in ("ends", "shelf") else ""

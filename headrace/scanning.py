@@ -9,6 +9,7 @@ from .pipeline.errors import HeadraceError
 from .pipeline.orders import Scan, Scanned
 from .pipeline.records import scan_records
 from .pipeline.roots import ANYWHERE, Roots
+from .pipeline.shelves import held_in
 
 __all__ = ["look"]
 
@@ -20,6 +21,8 @@ def look(scan: Scan, every: int, roots: Roots = ANYWHERE) -> Scanned:
     """
     if scan.kind == "ends":
         return Scanned(scan.job, scan.path, _ends(scan.path, roots), "ends")
+    if scan.kind == "shelf":
+        return Scanned(scan.job, scan.path, _shelf(scan.path, roots), "shelf")
     try:
         roots.check(scan.path)
         if not Path(scan.path).is_file():
@@ -42,3 +45,13 @@ def _ends(path: str, roots: Roots) -> tuple[int, ...]:
         return ends_of(path)
     except (HeadraceError, OSError, ValueError):
         return ()
+
+
+def _shelf(folder: str, roots: Roots) -> tuple[int | None, ...]:
+    """What is kept in a folder, in numbers; None alone where it must not be used."""
+    try:
+        roots.check_folder(folder)
+    except HeadraceError:
+        return (None,)
+    found = held_in(folder)
+    return () if found is None else found.to_numbers()

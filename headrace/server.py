@@ -34,6 +34,7 @@ from .events import (
     Report,
     Said,
     Seen,
+    Store,
     Tick,
     To,
     Trouble,
@@ -70,7 +71,7 @@ from .pipeline.messages import (
     WhatIs,
 )
 from .pipeline.nodes import Node
-from .pipeline.orders import Granted, Order, Release, Scan, Scanned, Want, Withdrawn
+from .pipeline.orders import Granted, Order, Release, Scan, Scanned, Shelve, Want, Withdrawn
 from .pipeline.pieces import payload_buffers
 from .pipeline.roots import Roots
 from .survey import Surveys
@@ -342,6 +343,8 @@ class Server:
                 yield from self._broke(order)
             case Scan():
                 yield Look(order)
+            case Shelve():
+                yield Store(order)
 
     def _coordinate(self, event: coordinator_machine.Event) -> Iterator[Action]:
         for action in self.coordinator.handle(event):

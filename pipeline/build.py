@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from .feeds import Feed, FileFeed, HandedFeed, Job, OnceFeed, RowFeed, Sequentia
 from .flat import GRAIN
 from .folding import Fold
 from .leaves import countable, one_for_one
+from .loading import as_datasets, as_names
 from .memory import Memory
 from .nodes import (
     AssertCardinality,
@@ -41,9 +43,12 @@ from .nodes import (
     Sample,
     Scan,
     Shard,
+    Shelf,
     Shuffle,
     Skip,
+    Snapshot,
     SparseBatch,
+    Tagged,
     Take,
     TakeWhile,
     Unique,
@@ -65,7 +70,9 @@ from .operators.mix import Choices, Draws, MixOperator, Picker, Weights
 from .operators.protocol import Operator, Signal
 from .operators.rebatch import RebatchOperator
 from .operators.resample import ResampleOperator
+from .operators.shelf import ShelfOperator
 from .operators.shuffle import ShuffleOperator
+from .operators.snapshot import SnapshotOperator
 from .operators.take_while import TakeWhileOperator
 from .operators.unique import UniqueOperator
 from .operators.window import WindowOperator
@@ -74,8 +81,10 @@ from .padding import Padding
 from .place import START, Place
 from .seeds import derive
 from .segment import Segment, segment_at
+from .shelves import Shelves
 from .stacking import Ragged, Sparse
 from .store import Handles, Store
+from .structure import DATASET, LEAF
 from .verdicts import Verdicts
 from .windowing import KeyedWindows, WindowFold
 from .work import Work
@@ -106,6 +115,7 @@ class Settings:
     eager: int = 0  #: How many streams of an interleave may be open before their turn.
     verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that fail.
     memory: Memory | None = None  #: Of its caches; None where they keep nothing.
+    shelves: Shelves | None = None  #: Where snapshots are kept; None where they are not, nor read.
     counts: Counts = field(default_factory=Counts)  #: To which what does not come out of these operators goes.
 
 
@@ -309,6 +319,30 @@ def _certain(node: Node) -> int:
 
 def _claims(node: Node) -> bool:
     return isinstance(node, AssertCardinality) or any(map(_claims, node.inputs))
+
+
+@build.register
+def _(node: Snapshot, to: Settings, at: Place = START) -> Operator:
+    kept, reader = node.sources
+    below, aside, path = at.into(node, 0).below_cache(), at.into(node, 1), at.path(node)
+    return SnapshotOperator(
+        lambda reading: build(reader, to, aside) if reading else build(kept, replace(to, epoch=0), below),
+        to.store,
+        derive("snapshot", list(path), list(at.passes)),
+        os.path.join(to.folder, node.path, node.digest),  # noqa: PTH118  (a Path would change other names)
+        node.compression,
+        isinstance(kept, Tagged),
+        _certain(kept),
+        to.shelves,
+    )
+
+
+@build.register
+def _(node: Shelf, to: Settings, at: Place = START) -> Operator:
+    name, origin = os.path.join(node.path, node.digest), derive("shelf", list(at.path(node)), list(at.passes))  # noqa: PTH118
+    told = partial(as_datasets if node.apart else as_names, name)
+    structure = DATASET if node.apart else LEAF
+    return ShelfOperator(os.path.join(to.folder, name), to.store, origin, structure, told, to.shelves)  # noqa: PTH118
 
 
 @build.register

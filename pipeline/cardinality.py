@@ -39,8 +39,10 @@ from .nodes import (
     Sample,
     Scan,
     Shard,
+    Shelf,
     Shuffle,
     Skip,
+    Snapshot,
     SparseBatch,
     Tagged,
     Take,
@@ -87,7 +89,7 @@ def _(node: Range) -> int:
 
 
 @cardinality.register
-def _(node: FileLeaf | ListFiles | Generator) -> int:
+def _(node: FileLeaf | ListFiles | Shelf | Generator) -> int:
     return UNKNOWN_CARDINALITY
 
 
@@ -118,6 +120,11 @@ def _(node: Sample) -> int:
 @cardinality.register
 def _(node: Cache | Map | Scan | Tagged | GlobalShuffle | Shuffle | Prefetch | Configured | Enumerate) -> int:
     return cardinality(node.source)
+
+
+@cardinality.register
+def _(node: Snapshot) -> int:
+    return cardinality(node.sources[0])
 
 
 @cardinality.register
@@ -241,6 +248,8 @@ def empty(node: Node) -> bool:
             return all(map(empty, sources))
         case Choose(choices=choices, sources=sources):
             return empty(choices) or all(map(empty, sources))
+        case Snapshot(sources=(kept, _)):
+            return empty(kept)
         case AssertCardinality():  # that there is nothing may be an error
             return node.count == 0
     return any(map(empty, node.inputs))

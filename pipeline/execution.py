@@ -27,6 +27,7 @@ from .readers import Chunk, only, read
 from .scanning import scanned
 from .seeds import derive
 from .segment import Segment, Watch, describe, run_steps
+from .shelves import Shelves
 from .store import Store
 from .unbatching import unbatched
 from .verdicts import Verdicts
@@ -100,6 +101,7 @@ def settings(
     nested: bool = False,
     verdicts: Verdicts | None = None,
     memory: Memory | None = None,
+    shelves: Shelves | None = None,
 ) -> Settings:
     """How to build a graph so that it is computed here."""
     found = Settings(
@@ -113,6 +115,7 @@ def settings(
         folder=folder,
         verdicts=verdicts or Verdicts(),
         memory=memory,
+        shelves=shelves,
     )
     return found
 

@@ -40,6 +40,8 @@ _SILENT: dict[str, frozenset[str]] = {
     "Prefetch": frozenset({"size"}),
     "Configured": frozenset({"seed", "buffer_bytes", "error_budget"}),
     "IgnoreErrors": frozenset({"log_warning"}),
+    "Shelf": frozenset({"digest"}),
+    "Snapshot": frozenset({"digest"}),
 }
 #: What users call an operator where its node is named otherwise.
 _NAMES = {

@@ -16,7 +16,7 @@ from .sources import file_names
 from .spec import DatasetSpec, TensorSpec, dtype_name
 from .structure import DATASET, flatten_as_is
 
-__all__ = ["loaded", "shelves"]
+__all__ = ["as_datasets", "as_names", "loaded"]
 
 
 def loaded(folder: str, found: Manifest, element_spec: Any, compression: str | None, apart: bool) -> Node:
@@ -30,19 +30,24 @@ def loaded(folder: str, found: Manifest, element_spec: Any, compression: str | N
     if element_spec is not None:
         check_spec(folder, element_spec, found.spec)
     if apart:
-        return shelves(folder, found)
-    names = file_names([os.path.join(folder, each.file) for each in found.shards])  # noqa: PTH118  (as it was written)
+        contents = np.empty(len(found.shards), object)
+        contents[:] = as_datasets(folder, found)
+        return Rows(DATASET, (contents,))
+    names = file_names(as_names(folder, found))
     source = Records(names, found.compression, indexed=not found.compression)
     return Decoded(source, *_said(found.spec if element_spec is None else element_spec), found.elements)
 
 
-def shelves(folder: str, found: Manifest) -> Rows:
-    """A dataset for each file."""
-    contents = np.empty(len(found.shards), object)
-    for i, each in enumerate(found.shards):
-        path = os.path.join(folder, each.file)  # noqa: PTH118
-        contents[i] = Shelved(path, found.compression, each.records).to_content()
-    return Rows(DATASET, (contents,))
+def as_names(folder: str, found: Manifest) -> list[bytes]:
+    """The names of its files."""
+    return [os.fsencode(os.path.join(folder, each.file)) for each in found.shards]  # noqa: PTH118  (as it was written)
+
+
+def as_datasets(folder: str, found: Manifest) -> list[bytes]:
+    """A dataset for each file, as components of elements (see `nested`)."""
+    names = map(os.fsdecode, as_names(folder, found))
+    pairs = zip(names, found.shards, strict=True)
+    return [Shelved(name, found.compression, each.records).to_content() for name, each in pairs]
 
 
 def _said(spec: Any) -> tuple[Any, Any, Any]:

@@ -22,6 +22,7 @@ from .operators.protocol import Failed, Operator, Pulled, Signal, State
 from .quarantine import Quarantine
 from .recovery import Recovered
 from .segment import segment_of
+from .shelves import LocalShelves
 from .store import Store
 from .verdicts import Verdict, Verdicts, policy_of, with_verdicts
 
@@ -168,7 +169,14 @@ class LocalRun:
 
     def _settings(self, verdicts: Verdicts) -> Settings:
         return settings(
-            self.graph, self.store, self.seed, self.epoch, self.folder, verdicts=verdicts, memory=self.memory
+            self.graph,
+            self.store,
+            self.seed,
+            self.epoch,
+            self.folder,
+            verdicts=verdicts,
+            memory=self.memory,
+            shelves=LocalShelves(self.verdicts.warnings.append, self.tells),
         )
 
     def close(self) -> None:

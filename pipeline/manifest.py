@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from .errors import DataLossError, FailedPreconditionError, HeadraceError, Inval
 from .spec import DatasetSpec, TensorSpec, dtype_name
 from .structure import Structure, flatten_as_is
 
-__all__ = ["MANIFEST", "RUN", "Manifest", "Shard", "read_manifest", "wait_for", "write_manifest"]
+__all__ = ["MANIFEST", "RUN", "Manifest", "Shard", "read_manifest", "shard_file", "wait_for", "write_manifest"]
 
 MANIFEST = "headrace.json"
 #: How the names of folders begin that files are written to.
 RUN = "run-"
+COMPRESSIONS = ("", "GZIP", "ZLIB")
 FORMAT, VERSION = "headrace elements", 1
 #: How often it is looked whether something is there.
 _LOOK_S = 0.1
@@ -60,6 +62,27 @@ class Manifest:
             "shards": [{"shard": each.number, "file": each.file, "records": each.records} for each in self.shards],
         }
 
+    def to_numbers(self) -> tuple[int, ...]:
+        """The same in whole numbers, where the files are those of one run under the names that `saving` gives them.
+
+        >>> found = Manifest("GZIP", None, (Shard(7, shard_file(255, 7), 20),))
+        >>> found.to_numbers(), Manifest.from_numbers(found.to_numbers()) == found
+        ((255, 1, 7, 20), True)
+        """
+        run = int(self.shards[0].file[len(RUN) :].partition("/")[0], 16) if self.shards else 0
+        found = [run, COMPRESSIONS.index(self.compression)]
+        for each in self.shards:
+            found += [each.number, each.records]
+        return tuple(found)
+
+    @classmethod
+    def from_numbers(cls, numbers: Sequence[int]) -> Manifest:
+        """Back from `to_numbers`, without a spec."""
+        run, compression, *rest = numbers
+        pairs = zip(rest[::2], rest[1::2], strict=True)
+        shards = tuple(Shard(number, shard_file(run, number), records) for number, records in pairs)
+        return cls(COMPRESSIONS[compression], None, shards)
+
     @classmethod
     def from_data(cls, data: Any) -> Manifest:
         """Back from `to_data`; InvalidArgumentError for what cannot be."""
@@ -77,6 +100,11 @@ class Manifest:
         except (KeyError, TypeError, ValueError, RecursionError) as error:  # InvalidArgumentError is a ValueError
             raise InvalidArgumentError(str(error) or type(error).__name__) from error
         return found
+
+
+def shard_file(run: int, number: int) -> str:
+    """The path of a shard's file from the folder on."""
+    return f"{RUN}{run:016x}/{number:08d}.tfrecord"
 
 
 def _shard(data: Any) -> Shard:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from .work import Payload, Work
 
-__all__ = ["Granted", "Order", "Release", "Scan", "Scanned", "Want", "Withdrawn"]
+__all__ = ["Granted", "Order", "Release", "Scan", "Scanned", "Shelve", "Want", "Withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,27 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The broker wants to know where a file can be cut, or, of kind "ends", its size and sum (see `ends`)."""
+    """The broker wants to know where a file can be cut, or, of kind "ends", its size and sum (see `ends`).
+
+    Of kind "shelf", what is kept in a folder (see `shelves`).
+    """
 
     job: int
     path: str
-    kind: str  #: "records", "lines", "whole" or "ends".
+    kind: str  #: "records", "lines", "whole", "ends" or "shelf".
+
+
+@dataclass(frozen=True, slots=True)
+class Shelve:
+    """The broker has elements to be kept in a folder, or no more of them."""
+
+    job: int
+    number: int  #: Of the run of writing that these belong to.
+    folder: str
+    compression: str
+    records: tuple[bytes, ...] = ()
+    shards: tuple[int, ...] = ()  #: To which each goes.
+    ended: bool | None = None  #: Whether all have come; None where more may.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,10 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A file's boundaries, the last one None where the end is not known; of kind "ends", these, or nothing."""
+    """A file's boundaries, the last one None where the end is not known; of kind "ends", these, or nothing.
+
+    Of kind "shelf", a manifest in numbers, or nothing; None alone where the folder must not be used.
+    """
 
     job: int
     path: str
@@ -67,4 +86,4 @@ class Scanned:
     kind: str = ""
 
 
-Order: TypeAlias = Want | Release | Scan | Granted | Withdrawn | Scanned
+Order: TypeAlias = Want | Release | Scan | Shelve | Granted | Withdrawn | Scanned

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from .nodes import Cache, Node
+from .nodes import Cache, Node, Snapshot
 
 __all__ = ["START", "Path", "Place", "is_fixed", "node_at"]
 
@@ -57,9 +57,11 @@ def node_at(graph: Node, path: Path) -> Node:
 
 
 def is_fixed(graph: Node, path: Path) -> bool:
-    """Whether the node that has this path is below a cache."""
+    """Whether the node that has this path is below a cache, or what a snapshot keeps."""
     *above, _ = _way(graph, path)
-    return any(isinstance(each, Cache) for each in above)
+    turns = dict(zip(path[:-1:2], path[1:-1:2], strict=True))
+    kept = (isinstance(each, Snapshot) and turns.get(each.height) == 0 for each in above)
+    return any(isinstance(each, Cache) for each in above) or any(kept)
 
 
 def _way(graph: Node, path: Path) -> Iterator[Node]:

@@ -48,8 +48,10 @@ from .nodes import (
     Sample,
     Scan,
     Shard,
+    Shelf,
     Shuffle,
     Skip,
+    Snapshot,
     SparseBatch,
     Tagged,
     Take,
@@ -130,6 +132,8 @@ def is_known(node: Node) -> bool:
     """Whether the specs of a node's elements are known without looking at any."""
     if isinstance(node, Decoded):
         return node.structure is not None
+    if isinstance(node, Snapshot):
+        return is_known(node.sources[0])
     return _specs.dispatch(type(node)) is not _specs.dispatch(Node) and all(map(is_known, node.inputs))
 
 
@@ -215,6 +219,16 @@ def _(node: Random, seed: int) -> tuple[list[TensorSpec], Structure]:
 @_specs.register
 def _(node: FileLeaf | Numbered | ListFiles, seed: int) -> tuple[list[TensorSpec], Structure]:
     return [TensorSpec((), bytes)], Structure()
+
+
+@_specs.register
+def _(node: Shelf, seed: int) -> tuple[list[TensorSpec], Structure]:
+    return [TensorSpec((), bytes)], DATASET if node.apart else LEAF
+
+
+@_specs.register
+def _(node: Snapshot, seed: int) -> tuple[list[TensorSpec], Structure]:
+    return _specs(node.sources[0], seed)
 
 
 @_specs.register

@@ -10,10 +10,12 @@ from dataclasses import replace
 
 from .deferred import check_bound
 from .errors import InvalidArgumentError
-from .nodes import Configured, FlatMap, Interleave, ListFiles, Node
+from .fingerprint import fingerprint
+from .nodes import Configured, FlatMap, Interleave, ListFiles, Node, Shelf, Snapshot
 from .numbering import number_records
 from .options import Noted
-from .sources import file_names
+from .seeds import derive
+from .sources import file_names, seed_of
 
 __all__ = ["matching", "resolve"]
 
@@ -29,7 +31,20 @@ def resolve(node: Node, folder: str = "") -> Node:
         FailedPreconditionError: it has placeholders without a value.
     """
     check_bound(node)
-    return _resolve(node, folder or os.getcwd())  # noqa: PTH109
+    found = _resolve(node, folder or os.getcwd())  # noqa: PTH109
+    return _shelved(found, seed_of(found))
+
+
+def _shelved(node: Node, seed: int | None, digest: str = "") -> Node:
+    """The graph in which snapshots know their folders, which depend on what is kept there."""
+    if isinstance(node, Shelf):
+        return replace(node, digest=digest)
+    if not isinstance(node, Snapshot):
+        return node.with_inputs(lambda each: _shelved(each, seed, digest))
+    kept, reader = node.sources
+    kept = _shelved(kept, seed)
+    own = f"{derive('kept', fingerprint(kept), seed):016x}"
+    return replace(node, sources=(kept, _shelved(reader, seed, own)), digest=own)
 
 
 def _resolve(node: Node, folder: str) -> Node:

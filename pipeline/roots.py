@@ -32,8 +32,21 @@ class Roots:
         Traceback (most recent call last):
         headrace.pipeline.errors.FileError: /etc/passwd: lies outside of what this server reads, /data: put it ...
         """
-        if self.folders is None:
-            return
+        if self.folders is not None:
+            self._check_kind(path, self._check_place(path))
+
+    def check_folder(self, path: str) -> None:
+        """Refuse a folder, which need not be there, whose files are not to be read or written.
+
+        Raises:
+            FileError: it lies elsewhere, or its name goes up with `..`.
+        """
+        if self.folders is not None:
+            self._check_place(path)
+
+    def _check_place(self, path: str) -> str:
+        """Where it really is."""
+        assert self.folders is not None, "there are roots"
         if not self.folders:
             raise FileError(
                 path,
@@ -49,7 +62,7 @@ class Roots:
                 f"{self._named(path, found)}, {', '.join(self.folders)}: put it there, or have the server started "
                 "with another --root (server.roots)",
             )
-        self._check_kind(path, found)
+        return found
 
     def _named(self, path: str, found: str) -> str:
         outside = "outside of what this server reads"

@@ -7,13 +7,13 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_hex
+from secrets import randbits
 from typing import Any
 
 from .compression import check_compression
 from .errors import HeadraceError, InvalidArgumentError, NotFoundError
 from .functions import UserFunction, failure
-from .manifest import RUN, Manifest, Shard, read_manifest, write_manifest
+from .manifest import RUN, Manifest, Shard, read_manifest, shard_file, write_manifest
 from .records import TFRecordWriter
 from .spec import TensorSpec, unify
 from .structure import Structure
@@ -30,7 +30,7 @@ class Writing:
 
     folder: str
     compression: str = ""
-    run: str = field(default_factory=lambda: RUN + token_hex(8))
+    number: int = field(default_factory=lambda: randbits(64))
     _files: dict[int, TFRecordWriter] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
 
@@ -56,7 +56,12 @@ class Writing:
         return str(Path(self.folder) / self._file(shard))
 
     def _file(self, shard: int) -> str:
-        return f"{self.run}/{shard:08d}.tfrecord"
+        return shard_file(self.number, shard)
+
+    @property
+    def run(self) -> str:
+        """The folder in the folder."""
+        return self._file(0).partition("/")[0]
 
     def begin(self) -> None:
         """Make the folder.

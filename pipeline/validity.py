@@ -49,8 +49,10 @@ from .nodes import (
     Sample,
     Scan,
     Shard,
+    Shelf,
     Shuffle,
     Skip,
+    Snapshot,
     SparseBatch,
     Tagged,
     Take,
@@ -301,7 +303,7 @@ def _(node: TakeWhile) -> str | None:
 
 def misplaced(node: Node) -> str | None:
     """What is wrong with an operator that gets tags, where it is none that looks at them; None where nothing is."""
-    looks = isinstance(node, TakeWhile | Bucket | Resample | WindowByKey)
+    looks = isinstance(node, TakeWhile | Bucket | Resample | WindowByKey | Snapshot)
     if looks or (isinstance(node, Tagged) and node.kind == SIZE):
         return None
     return "elements whose tags nobody looks at" if any(isinstance(each, Tagged) for each in node.inputs) else None
@@ -339,6 +341,28 @@ def _(node: Resample) -> str | None:
     if any(a == 0 < b for a, b in zip(node.initial or (), node.target, strict=False)):
         return "a class that is to come and does not"
     return _outside(-MOST, seed=node.seed) or _untagged(node.source, NUMBER)
+
+
+@fault.register
+def _(node: Snapshot) -> str | None:
+    if len(node.sources) != 2 or node.compression not in COMPRESSIONS:
+        return f"{len(node.sources)} inputs, or a compression of {node.compression!r:.20}"
+    kept, reader = node.sources
+    if isinstance(reader, Tagged):
+        return "elements whose tags nobody looks at"
+    sharded = _untagged(kept, NUMBER) if isinstance(kept, Tagged) else None
+    return sharded or _unnamed(node)
+
+
+@fault.register
+def _(node: Shelf) -> str | None:
+    return _unnamed(node)
+
+
+def _unnamed(node: Snapshot | Shelf) -> str | None:
+    """What is wrong with the folder where elements are kept."""
+    named = node.path and "\0" not in node.path and node.digest.isalnum() | (not node.digest)
+    return None if named else "a folder that is none"
 
 
 @fault.register

@@ -13,9 +13,11 @@ from ..errors import InvalidArgumentError
 from ..functions import UserFunction
 from ..loading import loaded
 from ..manifest import read_manifest, wait_for
+from ..nodes import Decoded, Node, Records, Shelf, Snapshot, Tagged
 from ..probe import specs_of
 from ..saving import Covering, Sharding, Writing
 from ..structure import flatten
+from ..tags import NUMBER
 from .chapter import Chapter
 
 if TYPE_CHECKING:
@@ -72,6 +74,57 @@ class Keeping(Chapter):
             except BaseException:
                 writing.abort()
                 raise
+
+    def snapshot(
+        self,
+        path: str | os.PathLike[str],
+        compression: str | None = "AUTO",
+        reader_func: Callable[[Dataset], Dataset] | None = None,
+        shard_func: Callable[..., Any] | str | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """The elements of the first pass, kept in files while they pass, and read from there in those that follow.
+
+        They are kept once a pass has come to its end without a failure, in a folder in `path` of this pipeline: of its
+        operators, arguments, functions and `Options.seed`. Who runs the same again, also in another process, reads
+        them from the start; another pipeline has another folder. As for `cache`, what is below is computed as in the
+        first pass in each that is not read, so that both give the same. A pass that was not read to its end keeps
+        nothing. In a service the server writes, and workers read. In a dataset that a function makes nothing is kept.
+
+        Args:
+            compression: "AUTO", None and "" are none, so that files can be cut for workers; or "GZIP", "ZLIB".
+            reader_func: from a dataset that has a dataset for each file to the elements, as of `load`. Passes that
+                are read come in its order.
+            shard_func: from an element, spread over its arguments, to the number of its file, from 0 on. Passes that
+                are read come file after file.
+
+        Raises (when iterated):
+            FileError: a server must not write there.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dataset = Dataset.range(5).map(lambda x: print("computing", x) or x * x).batch(5).snapshot(folder)
+        ...     [batch.tolist() for _ in range(2) for batch in dataset]
+        computing 0
+        computing 1
+        computing 2
+        computing 3
+        computing 4
+        [[0, 1, 4, 9, 16], [0, 1, 4, 9, 16]]
+        """
+        folder = os.fspath(path)
+        packed = check_compression("" if compression == "AUTO" else compression)
+        if not folder or "\0" in folder:
+            raise InvalidArgumentError(f"snapshot: path is {folder!r}: it must name a folder")
+        kept = self.node
+        if shard_func is not None:
+            kept = Tagged(kept, UserFunction.of(shard_func, "shard_func"), NUMBER)
+        if reader_func is None:
+            reader: Node = Decoded(Records(Shelf(folder), packed))
+        else:
+            given = self._made(Shelf(folder, apart=True))
+            reader = self._dataset("snapshot: reader_func", reader_func(given)).node
+        return self._made(Snapshot((kept, reader), folder, packed))
 
     @classmethod
     def load(

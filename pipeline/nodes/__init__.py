@@ -8,6 +8,7 @@ from .cache import Cache
 from .checks import AssertCardinality, Unique
 from .elements import Filter, FlatMap, IgnoreErrors, Interleave, Items, Map, Unbatch
 from .groups import Batch, PaddedBatch, RaggedBatch, Rebatch, SparseBatch
+from .kept import Shelf, Snapshot
 from .leaves import Csv, FileLeaf, FixedRecords, Generator, Lines, ListFiles, Range, Records, Rows
 from .node import Node
 from .numbered import GlobalShuffle, Numbered
@@ -59,8 +60,10 @@ __all__ = [
     "Sample",
     "Scan",
     "Shard",
+    "Shelf",
     "Shuffle",
     "Skip",
+    "Snapshot",
     "SparseBatch",
     "Tagged",
     "Take",

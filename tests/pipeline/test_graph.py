@@ -140,6 +140,7 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "sparse": lambda: Dataset.range(5).map(lambda n: np.full((n, 1), n)).sparse_batch(2, [None, 4]),
     "rebatched": lambda: Dataset.range(9).batch(4).rebatch([0, 3]),
     "asserted": lambda: Dataset.range(9).assert_cardinality(9),
+    "snapshot": lambda: Dataset.range(9).snapshot("/dev/null/kept", "GZIP", shard_func=lambda x: x % 2).take(7),
     "scan": lambda: Dataset.range(5).scan((np.int64(0), b"a"), lambda state, x: ((state[0] + x, b"b"), state)),
     "ignore errors": lambda: Dataset.range(3).ignore_errors(),
     "options": lambda: Dataset.range(9).shuffle(9).with_options(Options(seed=7, buffer_bytes=1 << 20)),

@@ -25,6 +25,8 @@ MANIFEST = "headrace.json"
 RUN = "run-"
 COMPRESSIONS = ("", "GZIP", "ZLIB")
 FORMAT, VERSION = "headrace elements", 1
+#: No file has more records, and no shard a larger number.
+_MOST = 1 << 62
 #: How often it is looked whether something is there.
 _LOOK_S = 0.1
 
@@ -109,8 +111,8 @@ def shard_file(run: int, number: int) -> str:
 
 def _shard(data: Any) -> Shard:
     found = Shard(data["shard"], data["file"], data["records"])
-    if type(found.number) is not int or type(found.records) is not int or found.records < 0:
-        raise InvalidArgumentError(f"a shard of {found.records!r} records")
+    if not all(type(each) is int and 0 <= each < _MOST for each in (found.number, found.records)):
+        raise InvalidArgumentError(f"shard {found.number!r:.40} of {found.records!r:.40} records")
     parts = found.file.split("/")
     if not all(parts) or ".." in parts or "\0" in found.file:
         raise InvalidArgumentError(f"{found.file!r} lies elsewhere")

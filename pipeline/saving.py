@@ -162,7 +162,7 @@ class Sharding:
             told = failure(self.function, error)
             raise told from told.__cause__
         number = getattr(found, "item", lambda: found)() if getattr(found, "ndim", 0) == 0 else found
-        if type(number) is not int or not 0 <= number < 1 << 63:
+        if type(number) is not int or not 0 <= number < 1 << 62:
             raise InvalidArgumentError(
                 f"{self.function.name} gave {found!r:.80}: it must be one whole number from 0 on"
             )

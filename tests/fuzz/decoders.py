@@ -5,10 +5,11 @@ from __future__ import annotations
 from .decoder import Decoder
 from .examples import EXAMPLES
 from .files import FILES
+from .kept import KEPT
 from .state import STATE
 from .tokens import TOKENS
 from .wire import WIRE
 
 __all__ = ["DECODERS"]
 
-DECODERS: dict[str, Decoder] = {each.name: each for each in (*FILES, *EXAMPLES, *WIRE, *STATE, *TOKENS)}
+DECODERS: dict[str, Decoder] = {each.name: each for each in (*FILES, *KEPT, *EXAMPLES, *WIRE, *STATE, *TOKENS)}

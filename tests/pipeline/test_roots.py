@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from headrace.pipeline.errors import FileError, NotFoundError
-from headrace.pipeline.orders import Scan, Scanned
+from headrace.pipeline.manifest import Manifest
+from headrace.pipeline.orders import Scan, Scanned, Shelve
 from headrace.pipeline.records import TFRecordWriter
 from headrace.pipeline.roots import ANYWHERE, Roots
 from headrace.scanning import look
+from headrace.shelving import Shelving
 
 
 @pytest.fixture
@@ -112,3 +114,30 @@ def test_the_server_cuts_only_what_may_be_read(roots: Roots, records: Path) -> N
 def test_a_pipe_does_not_hold_the_server_up(place: Path, kind: str) -> None:
     os.mkfifo(place / "data/pipe")
     assert look(Scan(1, str(place / "data/pipe"), kind), 200) == Scanned(1, str(place / "data/pipe"), (0, None))
+
+
+def test_elements_are_kept_and_looked_for_in_the_roots_alone(roots: Roots, place: Path) -> None:
+    shelving = Shelving(print)
+    (place / "data/link").symlink_to(place / "secret")
+    outside = [f"{place}/secret/kept", f"{place}/data/../secret", f"{place}/data/link/kept"]
+    for number, folder in enumerate([*outside, f"{place}/data/kept"]):
+        shelving.do(Shelve(1, number, folder, "", (b"one", b"two"), (0, 7)), roots)
+        shelving.do(Shelve(1, number, folder, "", ended=True), roots)
+    assert [path.parent.name for path in place.rglob("headrace.json")] == ["kept"]
+    for folder in outside:
+        assert look(Scan(1, folder, "shelf"), 200, roots).bounds == (None,)
+    found = look(Scan(1, f"{place}/data/kept", "shelf"), 200, roots)
+    assert [(each.number, each.records) for each in Manifest.from_numbers([n or 0 for n in found.bounds]).shards] == [
+        (0, 1),
+        (7, 1),
+    ]
+    assert look(Scan(1, f"{place}/data/in", "shelf"), 200, roots).bounds == ()
+
+
+def test_what_is_aborted_leaves_nothing(place: Path) -> None:
+    shelving = Shelving(print)
+    shelving.do(Shelve(1, 3, f"{place}/new", "GZIP", (b"one",), (0,)), ANYWHERE)
+    assert len(list((place / "new").iterdir())) == 1
+    shelving.do(Shelve(1, 3, f"{place}/new", "GZIP", ended=False), ANYWHERE)
+    assert not (place / "new").exists()
+    assert shelving.keepers == {}

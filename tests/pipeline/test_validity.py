@@ -11,6 +11,7 @@ from headrace import Dataset
 from headrace.pipeline.nodes import (
     AssertCardinality,
     Counter,
+    Decoded,
     Node,
     RaggedBatch,
     Random,
@@ -18,7 +19,10 @@ from headrace.pipeline.nodes import (
     Rebatch,
     Sample,
     Scan,
+    Shelf,
+    Snapshot,
     SparseBatch,
+    Tagged,
 )
 from headrace.pipeline.structure import Structure
 from headrace.pipeline.validity import fault
@@ -50,6 +54,16 @@ WRONG: list[Node] = [
     Scan(NUMBERS, SCAN.function, Structure(), ()),
     Scan(NUMBERS, SCAN.function, Structure(), (np.zeros(2),)),
     Scan(NUMBERS, SCAN.function, Structure(), (np.zeros(()),)),
+    Decoded(NUMBERS, count=-3),
+    Decoded(NUMBERS, Structure(), ((),), (INT64, INT64)),
+    Snapshot((NUMBERS,), "kept"),
+    Snapshot((NUMBERS, NUMBERS), ""),
+    Snapshot((NUMBERS, NUMBERS), "kept", "LZ4"),
+    Snapshot((NUMBERS, NUMBERS), "kept", "", "../elsewhere"),
+    Snapshot((Tagged(NUMBERS, SCAN.function, "predicate"), NUMBERS), "kept"),
+    Snapshot((NUMBERS, Tagged(NUMBERS, SCAN.function, "number")), "kept"),
+    Shelf("a\0b"),
+    Shelf("kept", "a/b"),
 ]
 
 

@@ -91,7 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", default="", help="cases whose names contain this")
-    parser.add_argument("--data", type=Path, default=Path.home() / ".cache" / "headrace-bench", help="kept between runs")
+    parser.add_argument(
+        "--data", type=Path, default=Path.home() / ".cache" / "headrace-bench", help="kept between runs"
+    )
     parser.add_argument("--peers", type=Path, default=HERE.parent / ".venv-peers-tf", help="the peer's environment")
     arguments = parser.parse_args()
     console = Console()

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from .blocks import Block
 from .columns import Allocate, Column
 from .errors import HeadraceError
@@ -42,16 +45,23 @@ def on_column(function: UserFunction) -> OnColumn | None:
     return found
 
 
-def through(block: Block, functions: Sequence[OnColumn], allocate: Allocate | None) -> Block | None:
-    """What these functions make of a block's elements, in memory of its own; None where they have to be called."""
-    structure: Structure = block.structure
-    columns: Sequence[Column] = block.columns
+def through(
+    block: Block, offsets: npt.NDArray[np.int64], functions: Sequence[OnColumn | int], allocate: Allocate | None
+) -> Block | None:
+    """What these functions make of a block's elements, in memory of its own; None where they have to be called.
+
+    A number puts in front of each element its offset, counted from there.
+    """
+    structure, columns = block.structure, list(block.columns)
     try:
         for each in functions:
-            made = None if structure != Structure() else each(columns[0])
-            if made is None:
+            if isinstance(each, int):
+                columns = [Column(np.dtype(np.int64), 0, each + offsets), *columns]
+                structure = Structure("tuple", (), (Structure(), structure))
+            elif structure != Structure() or (column := each(columns[0])) is None:
                 return None
-            structure, columns = (Structure(), [made]) if isinstance(made, Column) else made
+            else:
+                columns = [column]
     except HeadraceError:
         return None
     # One element may be too large, and then it is to be told which.

@@ -219,14 +219,15 @@ class _Run:
     step: int = 0  #: How many of the functions have seen the element at hand.
     tags: list[int] = field(default_factory=list)  #: What they said of it.
     alike: bool = False  #: Whether elements of the chunk stay where they are, and get tags alone.
-    columnwise: list[OnColumn] = field(default_factory=list)  #: The first functions, where they take whole columns,
+    columnwise: list[OnColumn | int] = field(default_factory=list)  #: The first steps, where they take whole columns,
     ahead: int = 0  #: and how many of them have seen all of the chunk.
 
     def __post_init__(self) -> None:
         self.poison = {each.position: each for each in self.work.poison}
         self.calls = [(step, generators(self.seed, self.epoch, step.path)) for step in self.segment.steps]
         for step in self.segment.steps:
-            taken = on_column(step.function) if step.kind in (_MAP, _TAKEN_APART) and step.start is None else None
+            apart = _MAP, _TAKEN_APART
+            taken = step.start if step.start is not None else on_column(step.function) if step.kind in apart else None
             if taken is None or self.poison:
                 break
             self.columnwise.append(taken)
@@ -298,7 +299,7 @@ class _Run:
         if self.watch is not None:
             self.watch(int(chunk.offsets[0]))
         last = len(self.columnwise) == len(self.calls)
-        block = through(chunk.block, self.columnwise, self.appetite.allocate if last else None)
+        block = through(chunk.block, chunk.offsets, self.columnwise, self.appetite.allocate if last else None)
         if block is None:
             return chunk
         self.ahead = len(self.columnwise)

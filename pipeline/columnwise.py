@@ -25,7 +25,7 @@ __all__ = ["Columns", "OnColumn", "columnwise", "on_column", "through"]
 #: Elements as they are held in a block: their structure, and a column for each component.
 Columns: TypeAlias = tuple[Structure, Sequence[Column]]
 #: From a column to a column of as many elements, or those of a structure, or None.
-OnColumn: TypeAlias = "Callable[[Column], Column | None] | Callable[[Column], Columns]"
+OnColumn: TypeAlias = Callable[[Column], Column | Columns | None]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -58,10 +58,12 @@ def through(
             if isinstance(each, int):
                 columns = [Column(np.dtype(np.int64), 0, each + offsets), *columns]
                 structure = Structure("tuple", (), (Structure(), structure))
-            elif structure != Structure() or (column := each(columns[0])) is None:
+            elif structure != Structure() or (found := each(columns[0])) is None:
                 return None
+            elif isinstance(found, Column):
+                columns = [found]
             else:
-                columns = [column]
+                structure, columns = found[0], list(found[1])
     except HeadraceError:
         return None
     # One element may be too large, and then it is to be told which.

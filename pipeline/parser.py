@@ -8,11 +8,12 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .columns import Column
 from .composing import Found, Varying, alone, composed, keys_of
 from .errors import InvalidArgumentError
 from .features import FixedLenFeature, FixedLenSequenceFeature, wire_kind
 from .kernels import example as kernels
-from .parts import Fixed, Names, Variable, malformed, program_of
+from .parts import Fixed, Names, Variable, malformed, program_of, sequences
 from .spec import DType
 
 __all__ = ["Parser", "Spec", "checked_features", "variable_parts"]
@@ -57,19 +58,41 @@ class Parser:
         return {name: found[name] for name in self._order}
 
     def many(self, data: Bytes, splits: Words, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Examples that lie one behind the other, in columns; `data` is read-only."""
-        rows = len(splits) - 1
-        pool = np.empty(rows * self.width + len(self.parts), np.int64)
-        code, row, feature, state = kernels.parse_many(data, splits, self.program, pool)
-        called = Names(names)
-        if code != kernels.OK:
-            self._refuse(code, feature, state, called[row])
+        """Examples that lie one behind the other, as a batch; `data` is read-only."""
+        rows, called = len(splits) - 1, Names(names)
+        pool = self._pool(data, splits, called)
         found = {part.name: part.many(pool, rows, data, called) for part in self._fixed}
         found |= self._composed(pool, rows, data, called)
         return {name: found[name] for name in self._order}
 
+    def columns(self, data: Bytes, splits: Words) -> dict[str, Column] | None:
+        """Each feature of what `one` gives for many Examples; None where a feature is more than one component."""
+        if not all(
+            isinstance(spec, FixedLenSequenceFeature) and spec.dtype is not bytes for spec in self._varying.values()
+        ):
+            return None
+        rows, called = len(splits) - 1, Names(None)
+        pool = self._pool(data, splits, called)
+        found = {part.name: part.column(pool, rows, data, called) for part in self._fixed}
+        steps = self._found(pool, rows, data, called)
+        for name, spec in self._varying.items():
+            assert isinstance(spec, FixedLenSequenceFeature)  # looked at above
+            found[name] = sequences(steps.steps(name, spec), spec.shape)
+        return found
+
+    def _pool(self, data: Bytes, splits: Words, who: Names) -> Words:
+        """What the kernel leaves of many Examples."""
+        pool = np.empty((len(splits) - 1) * self.width + len(self.parts), np.int64)
+        code, row, feature, state = kernels.parse_many(data, splits, self.program, pool)
+        if code != kernels.OK:
+            self._refuse(code, feature, state, who[row])
+        return pool
+
+    def _found(self, pool: Words, rows: int, data: Bytes, who: Names) -> Found:
+        return Found({part.name: part.rows(pool, rows, data, who) for part in self._variable}, self._lent, who)
+
     def _composed(self, pool: Words, rows: int, data: Bytes, who: Names) -> dict[str, Any]:
-        found = Found({part.name: part.rows(pool, rows, data, who) for part in self._variable}, self._lent, who)
+        found = self._found(pool, rows, data, who)
         return {name: composed(name, spec, found) for name, spec in self._varying.items()}
 
     def _refuse(self, code: int, feature: int, state: int, who: str) -> NoReturn:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .columns import Column
+from .columnwise import Columns
 from .errors import InvalidArgumentError
 from .kept import kept_parser
 from .parser import Parser, Spec, checked_features
 from .serialized import joined, rows_of
+from .structure import flatten_as_is
 
 __all__ = ["ExampleParser", "example_parser", "parse_column", "parse_example", "parse_single_example"]
 
@@ -105,6 +108,18 @@ class ExampleParser:
             kind = type(serialized).__name__
             raise InvalidArgumentError(f"serialized is {kind}: an Example comes as bytes, many as a batch of bytes")
         return self._parser.many(*joined(rows_of(serialized)))
+
+    def on_column(self, column: Column) -> Columns | None:
+        """What it gives for each Example of a column (see `columnwise`)."""
+        if column.rank or column.splits is None:
+            return None
+        data = column.values.view()
+        data.flags.writeable = False  # as the kernel is compiled
+        columns = self._parser.columns(data, np.require(column.splits, requirements=["C", "A"]))
+        if columns is None:
+            return None
+        names, structure = flatten_as_is({name: name for name in columns})
+        return structure, [columns[name] for name in names]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ExampleParser, (self.features,)

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .columns import Column
 from .errors import InvalidArgumentError
 from .features import FixedLenFeature, wire_kind
 from .kernels import example as kernels
 from .kernels import wire
+from .kernels.text import join_words
 from .ragged import splits_of_lengths
 from .spec import DType, dtype_name
 
@@ -25,7 +27,9 @@ __all__ = [
     "converted",
     "malformed",
     "program_of",
+    "sequences",
     "strings_at",
+    "texts_at",
     "words_of",
 ]
 
@@ -195,6 +199,17 @@ class Fixed(_Part):
         part = pool[rows * self.before : rows * (self.before + self.words)]
         return self._arrays(part, rows, data.data, who).reshape((rows, *self.shape))
 
+    def column(self, pool: Words, rows: int, data: Bytes, who: Whose) -> Column:
+        """The same as a column of so many elements."""
+        if self.kind != wire.BYTES:
+            return Column(self.dtype, len(self.shape), self.many(pool, rows, data, who))
+        places = pool[rows * self.before : rows * (self.before + self.words)].reshape(-1, 2)
+        texts = texts_at(places, data, self.defaults or ())
+        if not self.shape:
+            return Column(bytes, 0, *texts)
+        shapes = np.broadcast_to(np.array(self.shape, np.int64), (rows, len(self.shape)))
+        return Column(bytes, len(self.shape), *texts, np.arange(rows + 1) * self.size, shapes)
+
     def _arrays(self, part: Words, rows: int, data: memoryview, who: Whose) -> npt.NDArray[Any]:
         if self.kind == wire.BYTES:
             return strings_at(part, data, self.defaults or ())
@@ -220,6 +235,30 @@ class Variable(_Part):
     def taken(self, words: Words, count: int, data: Bytes) -> npt.NDArray[Any]:
         """So many values out of the words that a kernel has written."""
         return strings_at(words, data.data, ()) if self.kind == wire.BYTES else self.values(words, count)
+
+
+def sequences(steps: Rows, shape: tuple[int, ...]) -> Column:
+    """Steps of one shape, any number of them an element, as a column."""
+    lengths = np.diff(steps.splits)[:, None]
+    shapes = np.hstack([lengths, np.broadcast_to(np.array(shape, np.int64), (len(lengths), len(shape)))])
+    return Column(
+        steps.values.dtype, 1 + len(shape), steps.values.reshape(-1), None, steps.splits * math.prod(shape), shapes
+    )
+
+
+def texts_at(places: Words, data: Bytes, defaults: Sequence[bytes]) -> tuple[Bytes, Words]:
+    """The byte strings at `places`, [strings, (start, length)], one behind the other, and where they begin."""
+    missing = places[:, 0] < 0
+    if missing.any():  # the defaults are read from behind the Examples
+        behind = len(data) + splits_of_lengths(np.array([len(each) for each in defaults], np.int64))
+        data = np.concatenate([data, np.frombuffer(b"".join(defaults), np.uint8)])
+        which = np.arange(len(places)) % len(defaults)
+        places = np.where(missing[:, None], np.stack([behind[which], np.diff(behind)[which]], axis=1), places)
+        data.flags.writeable = False  # as the kernel is compiled
+    splits = splits_of_lengths(places[:, 1])
+    values = np.empty(splits[-1], np.uint8)
+    join_words(data, np.ascontiguousarray(places).reshape(-1), splits, values)
+    return values, splits
 
 
 def strings_at(places: Words, data: memoryview, defaults: Sequence[bytes]) -> npt.NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 import headrace as hr
 from headrace import Dataset, TFRecordDataset
 from headrace.io import (
+    ExampleParser,
     FixedLenFeature,
+    FixedLenSequenceFeature,
+    TFRecordWriter,
     VarLenFeature,
     example_parser,
     make_example,
@@ -48,6 +52,48 @@ def test_a_batch_of_examples_is_parsed_as_parse_example_does() -> None:
     for many in (records, tuple(records), batch):
         assert_same(parse(many), expected)
     assert parse([])["vec"].shape == (0, 2, 2)
+
+
+#: Features of every kind that a map parses many Examples of at once.
+TOGETHER = {
+    "vec": FixedLenFeature((2, 2), "float32"),
+    "id": FixedLenFeature((), "int32"),
+    "name": FixedLenFeature((), bytes),
+    "maybe": FixedLenFeature((), "float32", default_value=-1.0),
+    "absent": FixedLenFeature((), bytes, default_value=b"none"),
+    "pair": FixedLenFeature((2,), bytes, default_value=[b"one", b"two"]),
+    "tokens": FixedLenSequenceFeature((), "int64", allow_missing=True),
+    "halves": FixedLenSequenceFeature((2,), "float32", allow_missing=True),
+}
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> str:
+    """A file of 300 Examples; what each has differs, and number 200 lacks its `id`."""
+    path = tmp_path / "mixed.tfrecord"
+    with TFRecordWriter(path) as writer:
+        for i in range(300):
+            example: dict[str, Any] = {"vec": np.full(4, i, np.float32), "id": i, "name": b"n" * (i % 5)}
+            example |= {"maybe": float(i)} if i % 3 else {}
+            example |= {"pair": [b"%d" % i, b""]} if i % 4 else {}
+            example |= {"tokens": np.arange(i % 7), "halves": np.arange(2.0 * (i % 3))} if i % 2 else {}
+            if i == 200:
+                del example["id"]
+            writer.write(make_example(example))
+    return str(path)
+
+
+def test_a_map_of_many_gives_what_calling_it_for_each_gives(
+    where: hr.Service | None, outcomes: Callable[[Iterator[Any]], list[Any]], mixed: str
+) -> None:
+    parse = example_parser(TOGETHER)
+    expected = list(TFRecordDataset(mixed))
+    dataset = TFRecordDataset(mixed).map(parse)
+    found = outcomes(iter(dataset) if where is None else iter(where.iterate(dataset)))
+    kind, text = found.pop(200)
+    assert kind is hr.FunctionError or issubclass(kind, hr.InvalidArgumentError)
+    assert "'id'" in text
+    assert_same(found, [parse(each) for i, each in enumerate(expected) if i != 200])
 
 
 def test_map_takes_it_as_it_is_before_and_after_batching(run: Run) -> None:
@@ -94,3 +140,16 @@ def test_a_specification_that_is_none_is_refused_when_it_is_made(features: Any) 
 def test_what_is_no_example_is_refused(serialized: Any) -> None:
     with pytest.raises(hr.InvalidArgumentError, match="bytes"):
         example_parser({"a": FixedLenFeature((), "int64")})(serialized)
+
+
+def test_a_map_calls_it_for_none_of_many_examples() -> None:
+    class Counting(ExampleParser):
+        calls = 0
+
+        def __call__(self, serialized: Any) -> dict[str, Any]:
+            Counting.calls += 1
+            return super().__call__(serialized)
+
+    parse = Counting({"id": FixedLenFeature((), "int64")})
+    assert len(list(TFRecordDataset(EXAMPLES).map(parse))) == 26
+    assert Counting.calls == 0

@@ -1,4 +1,4 @@
-"""Each built-in operator in a pipeline that ends in `batch(1024)`, in words that headrace and tf.data both understand."""
+"""Each built-in operator, in a pipeline that ends in `batch(1024)`, in words that both libraries understand."""
 
 from __future__ import annotations
 

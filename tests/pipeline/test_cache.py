@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -45,7 +45,7 @@ def fussy(x: Any) -> Any:
     return x
 
 
-def integers(elements: list[Any]) -> list[int]:
+def integers(elements: Iterable[Any]) -> list[int]:
     return [int(x) for x in elements]
 
 

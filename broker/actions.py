@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..pipeline.blocks import Block
+from ..pipeline.cache_files import Found, Request
 from ..pipeline.messages import Credit, Message, Pieces
 from ..pipeline.orders import Granted, Release, Scan, Scanned, Shelve, Want, Withdrawn
 from ..pipeline.verdicts import Verdict
@@ -14,7 +15,9 @@ from .book import Fact
 
 __all__ = [
     "Action",
+    "Answered",
     "Ask",
+    "AskFile",
     "Event",
     "FromClient",
     "FromWorker",
@@ -58,7 +61,16 @@ class Gone:
     peer: str
 
 
-Event: TypeAlias = FromClient | FromWorker | Gone | Granted | Withdrawn | Scanned | Tick
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a look at a cache's files has found; or, as text, why what was to be written cannot be."""
+
+    job: int
+    number: int
+    found: Found | str
+
+
+Event: TypeAlias = FromClient | FromWorker | Gone | Granted | Withdrawn | Scanned | Answered | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +115,12 @@ class Quarantine:
     verdict: Verdict
 
 
-Action: TypeAlias = Record | Reply | Tell | Ask | Quarantine
+@dataclass(frozen=True, slots=True)
+class AskFile:
+    """Of the files of a cache: look, or write. What was asked before is done before."""
+
+    job: int
+    request: Request
+
+
+Action: TypeAlias = Record | Reply | Tell | Ask | Quarantine | AskFile

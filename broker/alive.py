@@ -12,14 +12,14 @@ from ..pipeline.memory import Memory
 from ..pipeline.nodes import Node
 from ..pipeline.seeds import derive
 from ..pipeline.verdicts import Verdict
-from .actions import Action, Ask, Record
+from .actions import Action, Ask, AskFile, Record
 from .book import Book, Checkpointed, Fact, JobEntry, Place
 from .conversation import Conversation
 from .ledger import Totals
 from .rounds import Rounds
 from .run import Limits, Run
 
-__all__ = ["Alive"]
+__all__ = ["Alive", "asked"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,4 +121,11 @@ class Alive:
         del self.runs[run.job, run.epoch]
         self.totals.note(run.job, run.epoch, run.numbers, over=True)
         run.close()
-        return [Ask(order) for order in run.orders]
+        return [*(Ask(order) for order in run.orders), *asked(run)]
+
+
+def asked(run: Run) -> list[Action]:
+    """What a run asks about the files of caches since this was asked last."""
+    found: list[Action] = [AskFile(run.job, each) for each in run.requests]
+    run.requests.clear()
+    return found

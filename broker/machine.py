@@ -21,8 +21,9 @@ from ..pipeline.messages import (
     Waiting,
 )
 from ..pipeline.orders import Granted, Scanned, Withdrawn
-from .actions import Action, Ask, Event, FromClient, FromWorker, Gone, Quarantine, Record, Reply, Tell, Tick
+from .actions import Action, Answered, Ask, Event, FromClient, FromWorker, Gone, Quarantine, Record, Reply, Tell, Tick
 from .admission import made, objection, taken_over
+from .alive import asked
 from .book import (
     Acknowledged,
     Checkpointed,
@@ -95,6 +96,9 @@ class Broker(Epochs):
             case Scanned(job, path, bounds):
                 for run in self.runs_of(job):
                     run.scanned(path, bounds)
+            case Answered(job, number, found):
+                for run in self.runs_of(job):
+                    run.desk.answer(number, found)
             case Gone(peer):
                 for talk in self.conversations.values():
                     if talk.peer == peer:
@@ -239,6 +243,7 @@ class Broker(Epochs):
         talks = self.talks_in(run)
         if talks:
             run.produce(max(talk.until for talk in talks))
+            yield from asked(run)  # before the next epoch asks
             yield from self._decide(run, talks)
             run.checkpoint(self.now)
             for talk in talks:
@@ -250,6 +255,7 @@ class Broker(Epochs):
         elif not run.followed and talks:
             yield from self._follow(run)
         granted = list(run.credit(self.now))
+        yield from asked(run)
         for order in run.orders:
             yield Ask(order)
         run.orders.clear()

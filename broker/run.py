@@ -9,6 +9,8 @@ from itertools import count
 from typing import Any
 
 from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
+from ..pipeline.cache_files import Request
+from ..pipeline.caching import Desk
 from ..pipeline.columns import Array
 from ..pipeline.counts import Counts
 from ..pipeline.cutting import cut_at
@@ -68,6 +70,8 @@ class Run:
     name: str = ""  #: Of its job, in what is told of skipped elements.
     rounds: Rounds = field(default_factory=Rounds)
     memory: Memory | None = None  #: Of the caches of its job.
+    desk: Desk = field(init=False)
+    requests: list[Request] = field(default_factory=list)  #: About the files of caches, to be taken.
     opened: bool = False  #: Whether a consumer is in it; before, it computes ahead.
     followed: bool = False  #: Whether the next epoch's run was begun behind it.
     effort: Effort = field(default_factory=Effort)
@@ -91,6 +95,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.shelves = RunShelves(self.job, self.splits, self.orders)
+        self.desk = Desk(self.requests.append, self.splits)
 
     @property
     def busy(self) -> bool:
@@ -164,6 +169,7 @@ class Run:
             verdicts=self.verdicts,
             memory=self.memory,
             shelves=self.shelves,
+            desk=self.desk,
         )
 
     def _room(self, nbytes: int) -> Array | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zmq
 
+from .broker.actions import Answered, AskFile
 from .broker.book import Closed
 from .depot import Depot
 from .events import (
@@ -44,6 +45,8 @@ from .facts import Fact
 from .journal import Journal as DiskJournal
 from .log import Log
 from .peers import Door, Peers
+from .pipeline.cache_files import CacheFiles, Request
+from .pipeline.cache_files import Look as LookAtCache
 from .pipeline.errors import HeadraceError
 from .pipeline.kernels.compile import marker
 from .pipeline.keys import ROLES
@@ -119,6 +122,7 @@ class Daemon:
     asked: bool = False  #: Whether a signal asked to end in good order.
     parent: int = field(default_factory=os.getppid)
     quarantines: Quarantines = field(init=False)
+    caches: CacheFiles = field(default_factory=CacheFiles)
 
     def __post_init__(self) -> None:
         self.quarantines = Quarantines(self.config.state)
@@ -209,6 +213,7 @@ class Daemon:
                 self.journal.compact(self.server.memory.facts())
 
     def _do(self, event: Any) -> None:
+        answers: list[Answered] = []
         for action in self.server.handle(event):
             match action:
                 case To(peer, message, buffers):
@@ -233,6 +238,17 @@ class Daemon:
                     self._write(fact)
                 case Quarantine(job):
                     self._quarantine(job, action)
+                case AskFile(job, request):
+                    answers += self._files(job, request)
+        for each in answers:
+            self._do(each)
+
+    def _files(self, job: int, request: Request) -> list[Answered]:
+        """Look at the files of a cache, or write them."""
+        if isinstance(request, LookAtCache):
+            return [Answered(job, request.number, self.caches.look(request, self.server.roots_in(job)))]
+        trouble = self.caches.do(request)
+        return [] if trouble is None else [Answered(job, request.number, trouble)]
 
     def _quarantine(self, job: int, told: Quarantine) -> None:
         """To its file, but not before it is on record that the element was skipped."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from .broker.actions import Answered, AskFile
 from .facts import Fact
 from .pipeline.messages import Message
 from .pipeline.orders import Scan, Scanned, Shelve
@@ -107,7 +108,7 @@ class Tick:
     now: float
 
 
-Event: TypeAlias = From | Dead | Gone | Seen | Trouble | Said | Ending | Unkept | Tick | Scanned
+Event: TypeAlias = From | Dead | Gone | Seen | Trouble | Said | Ending | Unkept | Tick | Scanned | Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +182,4 @@ class Finish:
     grace_s: float
 
 
-Action: TypeAlias = To | Journal | Look | Store | Quarantine | End | Examine | Report | Finish
+Action: TypeAlias = To | Journal | Look | Store | AskFile | Quarantine | End | Examine | Report | Finish

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .broker import machine as broker_machine
+from .broker.actions import Answered, AskFile
 from .broker.actions import Quarantine as Quarantined
 from .broker.book import Closed, EpochOpened, Left
 from .broker.machine import Broker
@@ -174,7 +175,7 @@ class Server:
             case Ending(grace_s, reason):
                 self.ending, self.broker.prefill = grace_s, False
                 yield from self._tell_clients(Stopping(grace_s, reason))
-            case Scanned():
+            case Scanned() | Answered():
                 yield from self._broke(event)
             case Tick(now):
                 self._note_leases(now)
@@ -391,6 +392,8 @@ class Server:
                     yield To(worker, message)
                 case broker_machine.Ask(order):
                     self.orders.append(order)
+                case AskFile():
+                    yield action
                 case Quarantined(job, epoch, path, run, verdict):
                     yield Quarantine(job, path, user_of(self.broker.book.jobs[job].key), run, epoch, verdict)
 

@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from .bucketing import Buckets
+from .cache_files import data_path
+from .caching import Desk, InFiles, InMemory, Keeping, Nothing
 from .cardinality import UNKNOWN_CARDINALITY, cardinality, empty
 from .columns import Allocate
 from .counts import Counts
@@ -78,7 +80,7 @@ from .operators.unique import UniqueOperator
 from .operators.window import WindowOperator
 from .operators.zip import ZipOperator
 from .padding import Padding
-from .place import START, Place
+from .place import START, Path, Place
 from .seeds import derive
 from .segment import Segment, segment_at
 from .shelves import Shelves
@@ -114,7 +116,8 @@ class Settings:
     top: Node | None = None  #: What makes them.
     eager: int = 0  #: How many streams of an interleave may be open before their turn.
     verdicts: Verdicts = field(default_factory=Verdicts)  #: What is decided about elements that fail.
-    memory: Memory | None = None  #: Of its caches; None where they keep nothing.
+    memory: Memory | None = None  #: Of its caches; None where they keep nothing there,
+    desk: Desk | None = None  #: or in files.
     shelves: Shelves | None = None  #: Where snapshots are kept; None where they are not, nor read.
     counts: Counts = field(default_factory=Counts)  #: To which what does not come out of these operators goes.
 
@@ -299,17 +302,33 @@ def _(node: Repeat, to: Settings, at: Place = START) -> Operator:
 def _(node: Cache, to: Settings, at: Place = START) -> Operator:
     counts, path = to.counts.branch(), at.path(node)
     below = replace(to, epoch=0, counts=counts)
+    origin = derive("cache", list(path), list(at.passes))
+    keeping = _keeping(node, to, path, counts)
     return CacheOperator(
-        lambda: build(node.source, below, at.below_cache()),
-        to.store,
-        (to.seed, path),
-        derive("cache", list(path), list(at.passes)),
-        _certain(node.source),
-        to.buffer_bytes,
-        to.verdicts.warnings.append,
-        counts,
-        to.memory,
+        lambda: build(node.source, below, at.below_cache()), to.store, origin, _certain(node.source), counts, keeping
     )
+
+
+def _keeping(node: Cache, to: Settings, path: Path, counts: Counts) -> Keeping:
+    """Where a cache keeps its elements."""
+    warn = to.verdicts.warnings.append
+    if not node.filename:
+        memory = to.memory
+        return Keeping() if memory is None else InMemory(memory, (to.seed, path), to.store, to.buffer_bytes, warn)
+    if to.desk is None:
+        return Keeping()
+    filename = os.path.join(to.folder, node.filename)  # noqa: PTH118  (a Path would change other names)
+    return InFiles(to.desk, filename, lambda: _cached_records(node, to, path, filename, counts), warn)
+
+
+def _cached_records(node: Cache, to: Settings, path: Path, filename: str, counts: Counts) -> Operator:
+    """The elements of a cache's file."""
+    segment, file = segment_at(node, path[:-1]), data_path(filename)
+    assert segment.leaf is not None, "a cache's file is a leaf"
+    leaf, origin = segment.leaf, derive("cached", list(path), filename)
+    to.store.paths[origin] = file
+    feed = FileFeed(segment.path, Nothing(), to.store, path, (), lambda name: to.cut(leaf, name), file=(file, origin))
+    return to.stream(segment, feed, counts)
 
 
 def _certain(node: Node) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .arrivals import Arrivals
 from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
+from .caching import Desk
 from .counts import Counts
 from .dice import read_random
 from .errors import MalformedMessage, from_data, to_data
@@ -102,6 +103,7 @@ def settings(
     verdicts: Verdicts | None = None,
     memory: Memory | None = None,
     shelves: Shelves | None = None,
+    desk: Desk | None = None,
 ) -> Settings:
     """How to build a graph so that it is computed here."""
     found = Settings(
@@ -116,6 +118,7 @@ def settings(
         verdicts=verdicts or Verdicts(),
         memory=memory,
         shelves=shelves,
+        desk=desk,
     )
     return found
 

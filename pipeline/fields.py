@@ -147,6 +147,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "checked": _flag,
     "ended": _flag,
     "exhausted": _flag,
+    "reads": _flag,
     "seen": _flag,
     "turns": _flag,
 }

@@ -184,6 +184,16 @@ class LocalIterator(TellingIterator):
             self._fingerprint = fingerprint(self._run.graph)
         return self._fingerprint
 
+    def __del__(self) -> None:
+        # Who breaks off a loop gives up the file of a cache, and its lock.
+        if (run := getattr(self, "_run", None)) is not None:
+            run.desk.files.close()
+
+    def close(self) -> None:
+        """Let go of what it holds; where a cache's file was not read to its end, nothing is left of that."""
+        self._run.close()
+        self._ended, self._ready, self._rest = True, iter(()), NOTHING
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}{': at its end' if self._ended else ''}>"
 

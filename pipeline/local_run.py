@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .build import Settings, judged
+from .caching import LocalDesk
 from .errors import FailedPreconditionError, HeadraceError, MalformedMessage, ResourceExhaustedError
 from .execution import Stream, settings
 from .held import saved
@@ -44,7 +45,8 @@ class LocalRun:
     epoch: int
     folder: str
     tells: bool = True  #: Whether what is skipped is told where the options say.
-    memory: Memory | None = None  #: Of caches.
+    memory: Memory | None = None  #: Of caches; without it, these keep nothing in files, either.
+    desk: LocalDesk = field(default_factory=LocalDesk)
     store: Store = field(default_factory=Store)
     pulled: int = 0  #: Elements, failed ones too.
     checksum: int = 0  #: Of their identities.
@@ -168,6 +170,7 @@ class LocalRun:
         return Verdicts(policy_of(self.graph, self.folder), token_hex(4))
 
     def _settings(self, verdicts: Verdicts) -> Settings:
+        desk = None if self.memory is None else self.desk
         return settings(
             self.graph,
             self.store,
@@ -177,8 +180,10 @@ class LocalRun:
             verdicts=verdicts,
             memory=self.memory,
             shelves=LocalShelves(self.verdicts.warnings.append, self.tells),
+            desk=desk,
         )
 
     def close(self) -> None:
         """Give back everything held."""
         self.operator.close()
+        self.desk.files.close()

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .lineage import Cached, Itself, Lineage, together
+from .lineage import Itself, Leaf, Lineage, together
 from .operators.protocol import Failed
 from .place import Path
 from .store import Handles, Store
@@ -45,15 +45,15 @@ class Portion:
         own = 0 if isinstance(self.elements, Failed) else self.elements.nbytes
         return own + (0 if self.lineage is None else self.lineage.nbytes)
 
-    def give(self, store: Store, origin: int, number: int, limit: int) -> Handles | Failed:
-        """Copies of its elements from a number on, known as those of an origin; or how it failed."""
+    def give(self, store: Store, low: int, limit: int) -> Handles | Failed:
+        """Copies of its elements from row `low` on; or how it failed."""
         if isinstance(self.elements, Failed):
             return _again(self.elements)
         assert self.lineage is not None, "elements were made of something"
-        low = number - self.first
         rows = np.arange(low, min(low + limit, len(self)))
-        lineage = Cached(origin, self.first + rows, self.lineage.rows(rows))
-        return store.add(self.elements.rows(rows).block, lineage.identities, True, lineage)
+        found, lineage = self.elements.rows(rows), self.lineage.rows(rows)
+        leaf = isinstance(lineage, Leaf)
+        return store.add(found.block, found.identities, not leaf, None if leaf else lineage)
 
 
 def _again(failed: Failed) -> Failed:

@@ -17,6 +17,7 @@ from .errors import HeadraceError, PoisonError
 from .functions import UserFunction, failure
 from .leaves import Countable, countable, one_for_one
 from .nodes import (
+    Cache,
     Configured,
     Decoded,
     Enumerate,
@@ -29,6 +30,8 @@ from .nodes import (
     Map,
     Node,
     Prefetch,
+    Records,
+    Rows,
     Scan,
     Tagged,
     Unbatch,
@@ -113,11 +116,14 @@ class Segment:
 def segment_at(node: Node, branch: Path = (), fixed: bool = False) -> Segment:
     """The segment that ends at a node: everything stateless below it, down to a leaf or a stateful operator.
 
-    One that ends at an interleave gives the elements of single datasets; it is the operator that merges them.
+    One that ends at an interleave gives the elements of single datasets; it is the operator that merges them. One that
+    ends at a cache gives what is in its file, which work names.
     """
     steps: list[Step] = []
     here, last = Place(branch=branch), node
     path = here.path(node)
+    if isinstance(node, Cache):  # what reads its file
+        return Segment(path, _RECORDS, None, (Step(_DECODE, _TAKEN_APART, path),))
     behind: int | None = None  # steps behind the last operator that ignores errors
     warns = False
     while (rows := countable(node)) is None and _is_step(node):
@@ -169,6 +175,7 @@ def _numbered(number: int, value: Any) -> tuple[Any, Any]:
 
 _NUMBER = UserFunction(_numbered, "enumerate", False)
 _DECODE = UserFunction(taken_apart, "decoding", False)
+_RECORDS = Records(Rows(Structure(), (np.empty(0, object),)), "")
 
 
 def segment_of(graph: Node, path: Path) -> Segment:

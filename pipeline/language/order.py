@@ -185,11 +185,17 @@ class Order(Chapter):
         return self._made(Prefetch(self.node, size))
 
     def cache(self, filename: str | os.PathLike[str] = "", name: str | None = None) -> Dataset:
-        """What these elements are in their first pass, kept in memory, or in a file, and given in every pass.
+        """What these elements are in their first pass, kept in memory, or in files, and given in every pass.
 
         What is below is fixed at epoch 0: a shuffle there has one order, and what is drawn there does not change; put
-        those behind the cache. So it does not show whether elements come from memory or are computed again,
-        as they are until all of them were read once, and where they take more than `Options(buffer_bytes=...)`.
+        those behind the cache. So it does not show whether elements are read or computed again, as they are until
+        all of them came once, and where memory would take more than `Options(buffer_bytes=...)`. With a `filename`
+        they are in `FILENAME.cache.tfrecord`, also for other processes, which read what is there, whatever their
+        pipeline is: remove the files when it changes. On a service the server writes them, below its roots.
+
+        Raises (when iterated, with a filename):
+            FailedPreconditionError: another iterator is writing these files.
+            FileError: they cannot be read or written; DataLossError where they are damaged.
 
         >>> calls = []
         >>> numbers = Dataset.range(3).map(lambda x: calls.append(int(x)) or x * x).cache()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from ..caching import Keeping
 from ..counts import Counts
-from ..errors import MalformedMessage
-from ..memory import Content, Draft, Key, Memory
-from ..store import Handles, Store
+from ..errors import HeadraceError, MalformedMessage
+from ..store import Store
 from .protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
 
 __all__ = ["CacheOperator"]
@@ -18,130 +18,103 @@ __all__ = ["CacheOperator"]
 
 @dataclass(slots=True)
 class CacheOperator(Operator):
-    """Elements from memory where all are there, else from its input, which is always built as for the first pass.
+    """Elements from where they are kept, if all are there, else from its input, which is always built as for the first pass.
 
-    So both give the same, and memory is only speed. An element is known by its number among all that come out,
+    So both give the same, and keeping is only speed. An element is known by its number among all that come out,
     failed ones too.
     """
 
     open: Callable[[], Operator]  #: Its input, at its start.
     store: Store
-    key: Key
     origin: int  #: Of what comes out in this pass.
     expected: int  #: How many elements its input has, where that is certain; else below 0.
-    budget: int  #: Bytes that memory may take.
-    warn: Callable[[str], None]
     counts: Counts  #: Of what did not come out of the input.
-    memory: Memory | None = None  #: None where nothing is kept.
+    keeping: Keeping
     given: int = 0  #: What came out, failed ones too.
-    elements: int = 0  #: Those that did not fail, of what was collected.
+    elements: int = 0  #: Those that did not fail, since it began.
     skip: int = 0  #: So many are not to come out again.
-    source: Operator | None = None
-    content: Content | None = None
-    draft: Draft | None = None
-    ended: bool = field(default=False)
+    source: Operator | None = None  #: The input, or what reads what is kept.
+    reads: bool = False  #: Which of them.
+    later: tuple[State, Find] | None = None  #: Where the reader is to go on, once it is known that there is one.
+    ended: bool = False
 
     def pull(self, limit: int) -> Pulled:
-        while self.skip:
-            got = self._next(self.skip)
-            if isinstance(got, Signal):
+        while not self.ended:
+            got = self._next(self.skip or limit)
+            if not self.skip or isinstance(got, Signal):
                 return got
             self.skip -= 1 if isinstance(got, Failed) else len(got)
             if isinstance(got, np.ndarray):
                 self.store.release(got)
-        return self._next(limit)
+        return Signal.END
 
     def _next(self, limit: int) -> Pulled:
-        if self.ended:
-            return Signal.END
-        if self.source is None and self.content is None:
-            self._begin()
-        got = self._remembered(limit) if self.source is None else self._computed(self.source, limit)
-        if got is Signal.END:
-            self.ended = True
-        elif not isinstance(got, Signal):
-            self.given += 1 if isinstance(got, Failed) else len(got)
-        return got
-
-    def _begin(self) -> None:
-        """Read what is in memory, or else fill it, unless it was too much before."""
-        memory = self.memory
-        self.content = None if memory is None else memory.contents.get(self.key)
-        if self.content is not None:
-            self.store.works |= self.content.works
-            self.store.paths |= self.content.paths
-            return
-        self.source = self.open()
-        if memory is not None and self.key not in memory.too_large:
-            self.draft = Draft(self.budget)
-
-    def _remembered(self, limit: int) -> Pulled:
-        assert self.content is not None, "it is in memory"
-        portion = self.content.at(self.given)
-        self._set_counts(self.content.counts if portion is None else portion.counts)
-        return Signal.END if portion is None else portion.give(self.store, self.origin, self.given, limit)
-
-    def _computed(self, source: Operator, limit: int) -> Pulled:
+        source = self.source or self._begin()
+        if not isinstance(source, Operator):
+            return source
         got = source.pull(limit)
         if got is Signal.END:
+            self._finish()
             source.close()
-            self._keep()
+            self.ended = True
         if isinstance(got, Signal):
             return got
-        self._collect(got)
-        if isinstance(got, Failed):
-            return got
-        return self.store.renumbered(got, self.origin, np.arange(self.given, self.given + len(got)))
+        first = self.given
+        self.given += 1 if isinstance(got, Failed) else len(got)
+        if not self.reads:
+            self.keeping.collect(self.store, got, self.counts)
+            self.elements += 0 if isinstance(got, Failed) else len(got)
+            if self.elements == self.expected:
+                self._finish()  # whoever takes just so many never asks for the end
+        return got if isinstance(got, Failed) else self.store.renumbered(got, self.origin, np.arange(first, self.given))
 
-    def _collect(self, got: Handles | Failed) -> None:
-        """Copy what came, as long as there is room; behind the last that there can be, all is there."""
-        if self.draft is None or self.memory is None:
-            return
-        self.draft.add(self.store, got, self._all_counts())
-        self.elements += 0 if isinstance(got, Failed) else len(got)
-        if self.draft.full:
-            self.draft = None
-            self.memory.too_large.add(self.key)
-            self.warn(
-                f"cache() would hold more than {self.budget:,} bytes: its elements are computed again in every pass. "
-                "Cache before elements grow (before decoding), raise Options(buffer_bytes=...), or name a file: "
-                "cache(filename)"
-            )
-        elif self.elements == self.expected:
-            self._keep()
+    def _begin(self) -> Operator | Signal | Failed:
+        """What to read; or why that is not known yet, or cannot be."""
+        found = self.keeping.begin(self.counts)
+        if isinstance(found, Signal):
+            return found
+        if isinstance(found, HeadraceError):
+            self.ended = True
+            return Failed(found, operator="cache")
+        self.source, self.reads = found or self.open(), found is not None
+        later, self.later = self.later, None
+        if later is not None and self.reads:
+            self.source.restore(*later)
+        elif later is not None:
+            self.skip, self.given = self.given, 0
+        return self.source
 
-    def _keep(self) -> None:
-        """All of the input came: others may read it."""
-        if self.draft is not None and self.memory is not None:
-            self.memory.contents.setdefault(self.key, self.draft.finish(self.store, self._all_counts()))
-        self.draft = None
-
-    def _all_counts(self) -> tuple[int, int]:
-        return self.counts.all_filtered, self.counts.all_ignored
-
-    def _set_counts(self, counts: tuple[int, int]) -> None:
-        self.counts.filtered, self.counts.ignored = counts
+    def _finish(self) -> None:
+        if not self.reads:
+            self.keeping.finish(self.store, self.counts)
 
     def close(self) -> None:
-        self.draft = None
+        self.keeping.undo()
         if self.source is not None:
             self.source.close()
         self.counts.fold()
 
     def snapshot(self, keep: Keep) -> State:
-        own = {"given": self.given + self.skip, "ended": self.ended, "branch": [0, 0], "source": None}
-        if self.source is None or self.skip or self.ended:
+        own: State = {"given": self.given, "ended": self.ended, "reads": False, "branch": [0, 0], "source": None}
+        if self.ended:
             return own
-        return {**own, "branch": [self.counts.filtered, self.counts.ignored], "source": self.source.snapshot(keep)}
+        if self.later is not None:
+            return {**own, "reads": True, "source": self.later[0]}
+        if self.skip or self.source is None:
+            return {**own, "given": self.given + self.skip}
+        branch = [self.counts.filtered, self.counts.ignored]
+        return {**own, "reads": self.reads, "branch": branch, "source": self.source.snapshot(keep)}
 
     def restore(self, state: State, find: Find) -> None:
-        """Go on with the input where that is known; else pass over what came out, as where it came from memory."""
-        self.ended = state["ended"]
-        if state["source"] is None:
-            self.skip = 0 if self.ended else state["given"]
-            return
-        if self.ended:
-            raise MalformedMessage("a cache whose input goes on behind its end")
-        self.source, self.given = self.open(), state["given"]
-        self.counts.filtered, self.counts.ignored = state["branch"]
-        self.source.restore(state["source"], find)
+        """Go on where it stood. What was read is passed over where it has to be computed here."""
+        self.ended, self.given = state["ended"], state["given"]
+        if self.ended or state["source"] is None:
+            self.skip, self.given = (0, self.given) if self.ended else (self.given, 0)
+            if state["source"] is not None or state["reads"]:
+                raise MalformedMessage("a cache that goes on behind its end")
+        elif state["reads"]:
+            self.later = state["source"], find
+        else:
+            self.keeping, self.source = Keeping(), self.open()
+            self.counts.filtered, self.counts.ignored = state["branch"]
+            self.source.restore(state["source"], find)

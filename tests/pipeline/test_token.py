@@ -130,6 +130,10 @@ PIPELINES: dict[str, Callable[[], Dataset]] = {
     "sparse": lambda: (
         Dataset.range(24).map(lambda x: np.full(x % 4, x)).shuffle(5).sparse_batch(3, [4]).shuffle(3).batch(2)
     ),
+    "cache": lambda: (
+        Dataset.range(14).shuffle(4).map(fails_at_sevens).map(noisy).cache().shuffle(5).repeat(2).map(noisy)
+    ),
+    "cache of a cache": lambda: Dataset.range(9).map(noisy).cache().repeat(2).batch(4).cache().shuffle(3).unbatch(),
     "asserted": lambda: Dataset.range(20).shuffle(5).assert_cardinality(21).batch(3),
     "scan": lambda: Dataset.range(40).shuffle(7).scan(np.zeros(2, np.int64), summed).repeat(2).shuffle(5).batch(2),
     "list_files": lambda: Dataset.list_files("tests/data/images/*.jpg").map(len).shuffle(4),

@@ -18,7 +18,7 @@ __all__ = ["CacheOperator"]
 
 @dataclass(slots=True)
 class CacheOperator(Operator):
-    """Elements from where they are kept, if all are there, else from its input, which is always built as for the first pass.
+    """Elements from where they are kept, if all are there, else from its input, built as for the first pass.
 
     So both give the same, and keeping is only speed. An element is known by its number among all that come out,
     failed ones too.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import msgpack
@@ -29,7 +30,7 @@ from .ragged import splits_of_lengths
 from .spec import DType
 from .structure import Element, Structure, flatten
 
-__all__ = ["decode", "decoded", "encode", "encoded", "taken_apart"]
+__all__ = ["decode", "decoded", "encode", "encoded", "encoded_rows", "taken_apart"]
 
 _LENGTH = struct.Struct("<I")
 _Numbers = npt.NDArray[np.int64]
@@ -51,6 +52,36 @@ def encoded(components: Sequence[Any], structure: Structure) -> bytes:
     for each in components:
         parts += _content(each)
     return b"".join(parts)
+
+
+def encoded_rows(block: Block) -> list[bytes]:
+    """The elements of a block, each as the payload of a record.
+
+    >>> [decode(each) for each in encoded_rows(Block.of_numbers(np.array([3, 5])))]
+    [np.int64(3), np.int64(5)]
+    """
+    kinds = tuple((_name(each.dtype), each.rank) for each in block.columns)
+    header = _header(block.structure, kinds)
+    if all(each.dense for each in block.columns):
+        return _dense_rows(block, header)
+    return [b"".join([header, *chain.from_iterable(map(_content, each))]) for each in block.components()]
+
+
+def _dense_rows(block: Block, header: bytes) -> list[bytes]:
+    """Where elements are of one shape: all at once, since each takes the same room."""
+    parts = [np.broadcast_to(np.frombuffer(header, np.uint8), (block.rows, len(header)))]
+    for column in block.columns:
+        shape = np.array(column.values.shape[1:], "<i8").view(np.uint8)
+        values = np.ascontiguousarray(column.values.astype(column.values.dtype.newbyteorder("<"), copy=False))
+        content = values.reshape(-1).view(np.uint8)
+        parts += [np.broadcast_to(shape, (block.rows, len(shape))), content.reshape(block.rows, -1)]
+    joined = np.concatenate(parts, axis=1)
+    size, whole = joined.shape[1], joined.tobytes()
+    return [whole[low : low + size] for low in range(0, len(whole), size)]
+
+
+def _name(dtype: DType) -> str:
+    return "bytes" if dtype is bytes else np.dtype(dtype).newbyteorder("<").str
 
 
 def _kind(component: Any) -> tuple[str, int]:

@@ -24,8 +24,9 @@ __all__ = ["NumberedFiles", "Some"]
 
 #: So many files stay open.
 OPEN = 64
-#: So many records are looked up together.
+#: So many records are looked up together; and so many that follow one another.
 TOGETHER = 256
+IN_A_ROW = 1 << 14
 _Numbers = npt.NDArray[np.int64]
 
 
@@ -76,8 +77,11 @@ class NumberedFiles:
 
     def read(self, rows: _Numbers, nbytes: int) -> Iterator[Some]:
         """The records of these numbers, in this order, about so many bytes at a time."""
-        for low in range(0, len(rows), TOGETHER):
-            wanted = self._wanted(rows[low : low + TOGETHER])
+        low = 0
+        while low < len(rows):
+            count = self._together(rows[low : low + IN_A_ROW])
+            wanted = self._wanted(rows[low : low + count])
+            low += count
             ends = np.cumsum(wanted.sizes)
             at = 0
             while at < len(ends):
@@ -87,6 +91,12 @@ class NumberedFiles:
                 at = to
             while len(self._open) > OPEN:
                 self._open.popitem(last=False)[1].close()
+
+    def _together(self, rows: _Numbers) -> int:
+        """How many of the first to look up together: few, if they may lie in many files."""
+        in_a_row = int(rows[-1] - rows[0]) == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+        files = self._file_of(rows[[0, -1]])
+        return len(rows) if in_a_row and files[1] - files[0] < OPEN else TOGETHER
 
     def _wanted(self, rows: _Numbers) -> _Wanted:
         """Where these records lie."""

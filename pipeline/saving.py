@@ -15,10 +15,8 @@ from .errors import HeadraceError, InvalidArgumentError, NotFoundError
 from .functions import UserFunction, failure
 from .manifest import RUN, Manifest, Shard, read_manifest, shard_file, write_manifest
 from .records import TFRecordWriter
-from .spec import TensorSpec, unify
-from .structure import Structure
 
-__all__ = ["Covering", "Sharding", "Writing"]
+__all__ = ["Sharding", "Writing"]
 
 #: So many files are open at once.
 MOST_SHARDS = 1000
@@ -116,31 +114,6 @@ def _runs(folder: str) -> set[str]:
         return {each.file.partition("/")[0] for each in read_manifest(folder).shards if each.file.startswith(RUN)}
     except HeadraceError:  # there is none, or one that nobody can read
         return set()
-
-
-@dataclass(slots=True)
-class Covering:
-    """The specs that cover all elements so far; None once they have nothing in common."""
-
-    specs: list[TensorSpec] | None = None
-    structure: Structure | None = None
-
-    def add(self, specs: list[TensorSpec], structure: Structure) -> None:
-        """One more element."""
-        if self.structure is None:
-            self.specs, self.structure = specs, structure
-        elif self.specs is not None:
-            try:
-                if structure != self.structure:
-                    raise InvalidArgumentError("elements differ in structure")
-                self.specs = [unify(a, b) for a, b in zip(self.specs, specs, strict=True)]
-            except InvalidArgumentError:
-                self.specs = None
-
-    @property
-    def spec(self) -> Any:
-        """Nested like the elements."""
-        return None if self.specs is None or self.structure is None else self.structure.plain.pack(self.specs)
 
 
 @dataclass(frozen=True, slots=True)

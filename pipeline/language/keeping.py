@@ -8,14 +8,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..compression import check_compression
+from ..covering import Covering
 from ..element_records import encoded
 from ..errors import InvalidArgumentError
 from ..functions import UserFunction
 from ..loading import loaded
 from ..manifest import read_manifest, wait_for
 from ..nodes import Decoded, Node, Records, Shelf, Snapshot, Tagged
-from ..probe import specs_of
-from ..saving import Covering, Sharding, Writing
+from ..saving import Sharding, Writing
 from ..structure import flatten
 from ..tags import NUMBER
 from .chapter import Chapter
@@ -68,7 +68,7 @@ class Keeping(Chapter):
                 writing.begin()
                 for element in iterator:
                     components, structure = flatten(element)
-                    covering.add(specs_of(components, structure), structure)
+                    covering.add(components, structure)
                     writing.add(encoded(components, structure), 0 if shard_of is None else shard_of(element))
                 writing.finish(covering.spec if covering.structure is not None else self._spec_to_check(False))
             except BaseException:

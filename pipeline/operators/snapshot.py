@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..element_records import encoded
+from ..element_records import encoded_rows
 from ..errors import HeadraceError, MalformedMessage
 from ..manifest import Manifest
 from ..shelves import Answer, Keeper, Shelves
@@ -82,7 +82,7 @@ class SnapshotOperator(Operator):
             some = got[: self.store.alike(got)]
             block = self.store.whole(some) or self.store.gather(some)
             shards = self.store.tags(some)[:, 0].tolist() if self.sharded else [0] * len(some)
-            self.keeper.add([encoded(each, block.structure) for each in block.components()], shards)
+            self.keeper.add(encoded_rows(block), shards)
             got = got[len(some) :]
 
     def _finish(self) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 import headrace as hr
 from headrace import Dataset
-from headrace.pipeline.element_records import decode, encode
+from headrace.pipeline.blocks import Block
+from headrace.pipeline.element_records import decode, encode, encoded_rows
 from headrace.pipeline.nodes import Decoded
 from headrace.pipeline.structure import flatten
 
@@ -58,6 +59,13 @@ def test_a_record_is_a_header_and_then_shape_and_content_of_each_component() -> 
     expected += struct.pack("<3q", 2, 2, 1) + b"xyz"
     expected += struct.pack("<q", -1)
     assert encode(element) == expected
+
+
+def test_the_rows_of_a_block_are_written_as_each_alone() -> None:
+    for each in [*ELEMENTS, (), np.zeros((0, 2))]:
+        assert encoded_rows(Block.of_elements([each, each])) == [encode(each)] * 2
+    ragged = [(np.arange(n), b"x" * n) for n in range(4)]
+    assert encoded_rows(Block.of_elements(ragged)) == list(map(encode, ragged))
 
 
 def test_records_of_one_kind_and_of_several_come_in_order_from_everywhere(run: Run, same: Same, tmp_path: Path) -> None:

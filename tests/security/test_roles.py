@@ -173,6 +173,17 @@ def test_files_in_the_roots_are_read_and_others_are_not(daemon: Daemon, place: P
                 with pytest.raises(FileError, match=f"{place}/{name}: "):
                     read(name)
 
+            def cached(name: str, service: hr.Service = service) -> list[int]:
+                with service.iterate(hr.Dataset.range(3).cache(place / name)) as iterator:
+                    return [int(each) for _ in range(2) for each in iter(iterator)]
+
+            assert cached(f"data/{role}") == [0, 1, 2, 0, 1, 2]
+            assert (place / f"data/{role}.cache.json").exists()
+            for name in (f"secret/{role}", f"data/../secret/{role}"):
+                with pytest.raises(FileError, match=f"{place}/{name}.cache.tfrecord: "):
+                    cached(name)
+            assert not list((place / "secret").glob("*.cache.*"))
+
 
 def test_a_file_that_may_not_be_read_fails_alone(daemon: Daemon, place: Path) -> None:
     names = [str(place / name / "lines.txt") for name in ("data", "secret", "data")]

@@ -9,7 +9,7 @@ from typing import Any
 
 from .cache_files import Add, CacheFiles, Done, Found, Look, Marker, Request, Undo
 from .counts import Counts
-from .element_records import encoded
+from .element_records import encoded_rows
 from .errors import HeadraceError, MalformedMessage, from_data, to_data
 from .memory import Content, Draft, Key, Memory
 from .operators.protocol import Failed, Find, Keep, Operator, Pulled, Signal, State
@@ -217,8 +217,7 @@ def _records(store: Store, handles: Handles) -> list[bytes]:
     found: list[bytes] = []
     while len(handles):
         some = handles[: store.alike(handles)]
-        block = store.whole(some) or store.gather(some)
-        found += [encoded(components, block.structure) for components in block.components()]
+        found += encoded_rows(store.whole(some) or store.gather(some))
         handles = handles[len(some) :]
     return found
 

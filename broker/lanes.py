@@ -133,10 +133,11 @@ class LaneStream(Operator):
                 break
         return bool(self.lanes)
 
-    def _open(self, job: Job) -> None:
+    def _open(self, job: Job) -> Lane:
         lane = Lane(next(self.splits), self.depth, Arrivals(job, self.store, self.verdicts, self.counts))
         self.lanes.append(lane)
         self.by_split[lane.split] = lane
+        return lane
 
     def _drop(self, lane: Lane) -> None:
         del self.by_split[lane.split]

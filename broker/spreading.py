@@ -13,9 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from ..pipeline.counts import Counts
 from ..pipeline.errors import to_data
-from ..pipeline.feeds import Feed, HandedFeed, Job
-from ..pipeline.operators.protocol import Failed, Find, Keep, Signal, State
+from ..pipeline.feeds import HANDED_BYTES, HANDED_MOST, Feed, HandedFeed, Job
+from ..pipeline.operators.protocol import Failed, Find, Keep, Pulled, Signal, State
 from ..pipeline.place import Path
 from ..pipeline.segment import Segment
 from ..pipeline.store import Handles, Store
@@ -26,6 +27,9 @@ from .lanes import Lane, LaneStream
 __all__ = ["Kind", "Make", "SpreadStream", "lanes_of"]
 
 Kind = TypeVar("Kind", bound=LaneStream)
+
+#: In about so many pieces a worker is to compute what it is handed.
+PIECES = 8
 
 
 class Make(Protocol):
@@ -51,9 +55,9 @@ class ReadStream(LaneStream):
 
     leaf: Path = ()
 
-    def _open(self, job: Job) -> None:
+    def _open(self, job: Job) -> Lane:
         # `super()` does not work in a dataclass with slots
-        LaneStream._open(self, replace(job, work=replace(job.work, segment=self.leaf), part_of=job.segment))
+        return LaneStream._open(self, replace(job, work=replace(job.work, segment=self.leaf), part_of=job.segment))
 
 
 @dataclass(slots=True)
@@ -64,6 +68,15 @@ class SpreadFeed(HandedFeed):
         """The next few elements."""
         job = HandedFeed.next(self)
         return replace(job, part_of=self.segment) if isinstance(job, Job) else job
+
+    def _learn(self, count: int, nbytes: int) -> None:
+        """No more than is little to hand along; when it may be more is told by what comes."""
+        self.size = max(1, min(self.size, HANDED_BYTES * count // max(1, nbytes)))
+
+    def _done(self, count: int, nbytes: int, pieces: int) -> None:
+        """Twice as many as came well, while that is little for a lease, in bytes and in time: a piece is short."""
+        most = min(HANDED_MOST, HANDED_BYTES * count // max(1, nbytes), PIECES * count // pieces)
+        self.size = max(1, min(most, max(self.size, 2 * count)))
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +96,27 @@ class SpreadStream(LaneStream):
     def judged_by(self, verdicts: Verdicts) -> None:
         """What is decided about elements that fail, in either."""
         self.verdicts = self.reading.verdicts = verdicts
+
+    def pull(self, limit: int) -> Pulled:
+        got = LaneStream.pull(self, limit)
+        if self.lanes and isinstance(self.lanes[0], Lane):
+            self._counts(self.lanes[0])
+        return got
+
+    def _open(self, job: Job) -> Lane:
+        lane = LaneStream._open(self, job)
+        lane.arrivals.counts = Counts()
+        return lane
+
+    def _drop(self, lane: Lane) -> None:
+        self._counts(lane)
+        LaneStream._drop(self, lane)
+
+    def _counts(self, lane: Lane) -> None:
+        """What a lane left out counts once it is consumed: before, whoever goes on reads it again."""
+        if lane.arrivals.counts is not self.counts:
+            self.counts.filtered += lane.arrivals.counts.filtered
+            lane.arrivals.counts = self.counts
 
     def snapshot(self, keep: Keep) -> State:
         starts: dict[int, int] = {}

@@ -36,7 +36,8 @@ class Arrivals:
     complete: bool = False
     consumed: int = field(init=False)  #: All elements before this position were handed on.
     waiting_bytes: int = 0  #: About how much arrived and was not handed on.
-    nbytes: int = 0  #: Of all that arrived.
+    nbytes: int = 0  #: Of all that arrived,
+    pieces: int = 0  #: and in how many pieces.
     _inputs: Lineage | None = None  #: Of what the elements handed along were made.
     _queue: deque[_Run | tuple[Failed | int, int]] = field(default_factory=deque)  #: A number of such left out, too.
 
@@ -62,6 +63,7 @@ class Arrivals:
             self._queue.append((piece.left_out, piece.first))
         self.waiting_bytes += piece.nbytes
         self.nbytes += piece.nbytes
+        self.pieces += 1
         self.watermark = piece.next
         if piece.state is not None:
             self.states.append((piece.next, piece.state))
@@ -176,4 +178,4 @@ class Arrivals:
         if self.job.inputs is not None:
             self.store.release(self.job.inputs)
         if self.complete and self.job.done is not None:
-            self.job.done(self.nbytes)
+            self.job.done(self.nbytes, self.pieces)

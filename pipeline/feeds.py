@@ -24,6 +24,8 @@ from .views import View
 from .work import Payload, Work
 
 __all__ = [
+    "HANDED_BYTES",
+    "HANDED_MOST",
     "Cut",
     "Feed",
     "FileFeed",
@@ -47,7 +49,7 @@ class Job:
     work: Work
     inputs: Handles | None = None
     grain: int = 1  #: How many input positions each element handed along has.
-    done: Callable[[int], None] | None = None  #: Told of how many bytes came of it.
+    done: Callable[[int, int], None] | None = None  #: Told of how many bytes came of it, in how many pieces.
     state: bytes = b""  #: Of a sequential function, where `work` has it from.
     part_of: tuple[int, ...] | None = None  #: The segment, where reading and its functions are leased each by itself.
 
@@ -239,7 +241,7 @@ class HandedFeed:
         """So many bytes belong to so many elements: hand on more or fewer of them from now on."""
         self.size = max(1, min(HANDED_MOST, 2 * self.size, HANDED_BYTES * count // max(1, nbytes)))
 
-    def _done(self, count: int, nbytes: int) -> None:
+    def _done(self, count: int, nbytes: int, pieces: int) -> None:
         if self.grain > 1:
             self._learn(count, nbytes)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from .blocks import Block, BlockBuilder
+from .collecting import Collected
 from .columnwise import OnColumn, on_column, through
 from .cutting import cut_at
 from .element_records import taken_apart
@@ -38,7 +37,7 @@ from .nodes import (
 )
 from .ownership import own
 from .place import Path, Place, is_fixed, node_at
-from .readers import Chunk, slice_of
+from .readers import Chunk
 from .ruling import ruled
 from .seeds import generators
 from .store import Identities
@@ -204,7 +203,7 @@ def run_steps(
             yield Piece(position, chunk.next, error=chunk.error, ignored=ignored, state=chunk.state)
         elif not len(chunk.offsets):
             yield Piece(position, chunk.next)
-        elif segment.steps or (work.poison and not sequential):
+        elif segment.steps or ((work.poison or too_large(chunk.block.nbytes)) and not sequential):
             yield from run.apply(chunk, position)
         else:
             yield run.whole(chunk, position)
@@ -228,6 +227,7 @@ class _Run:
     alike: bool = False  #: Whether elements of the chunk stay where they are, and get tags alone.
     columnwise: list[OnColumn | int] = field(default_factory=list)  #: The first steps, where they take whole columns,
     ahead: int = 0  #: and how many of them have seen all of the chunk.
+    large: bool = False  #: Whether something in the chunk may be too large to be handed on as it was read.
 
     def __post_init__(self) -> None:
         self.poison = {each.position: each for each in self.work.poison}
@@ -268,6 +268,7 @@ class _Run:
 
     def apply(self, chunk: Chunk, first: int) -> Iterator[Piece]:
         """The chunk's elements through the functions, in pieces that end where the appetite does."""
+        self.large = (self.segment.spread or not self.calls) and too_large(chunk.block.nbytes) is not None
         self.chunk, who = self._advanced(chunk), self._identities(chunk)
         if self.ahead == len(self.calls) > 0:
             yield self.whole(self.chunk, first)
@@ -301,7 +302,7 @@ class _Run:
     def _advanced(self, chunk: Chunk) -> Chunk:
         """The chunk behind the functions that take whole columns, if they take this one."""
         self.ahead = 0
-        if not self.columnwise:
+        if not self.columnwise or self.large:
             return chunk
         if self.watch is not None:
             self.watch(int(chunk.offsets[0]))
@@ -312,8 +313,8 @@ class _Run:
         self.ahead = len(self.columnwise)
         return replace(chunk, block=block)
 
-    def _collected(self, first: int, who: Identities) -> _Collected:
-        return _Collected(first, who, self.appetite, self.chunk.block if self.alike else None)
+    def _collected(self, first: int, who: Identities) -> Collected:
+        return Collected(first, who, self.appetite, self.chunk.block if self.alike else None)
 
     def _element(self, value: Any, row: int, at: int, who: Any) -> _Flat | None:
         """One element's components, which nobody else holds, and structure; None where a predicate leaves it out."""
@@ -322,6 +323,8 @@ class _Run:
             self.watch(at)
         if at in self.poison:
             raise PoisonError(self._name(row), self.poison[at].strikes, self.poison[at].cause)
+        if self.large and (large := too_large(sum(map(size_of, flatten(value)[0])))):
+            raise self._place(large, row, "reading")
         flat: _Flat | None = None
         for step, generator in self.calls[self.ahead :]:
             self.step += 1
@@ -362,57 +365,6 @@ class _Run:
 
 #: Stands for an element that stays in the block where it lies.
 _IN_ITS_BLOCK: _Flat = ([], Structure())
-
-
-class _Collected:
-    """Elements on their way into a piece: one by one, or, with a `block`, those that lie together there."""
-
-    def __init__(self, first: int, who: Identities, appetite: Appetite, block: Block | None) -> None:
-        self.first, self.who, self.appetite, self.block = first, who, appetite, block
-        self.each = 0 if block is None else block.nbytes // max(1, block.rows)
-        self.builder = BlockBuilder(appetite.allocate)
-        self.rows: list[int] = []
-        self.at: list[int] = []
-        self.tags: list[list[int]] = []
-        self.gaps: list[int] = []
-        self.left_out = 0  #: Since the last element that was kept.
-        self.since = time.monotonic()
-
-    def add(self, found: _Flat, row: int, at: int, tags: list[int]) -> bool:
-        if self.block is None and not self.builder.add(*found):
-            return False
-        self.rows.append(row)
-        self.at.append(at)
-        self.tags.append(tags)
-        self.gaps.append(self.left_out)
-        self.left_out = 0
-        return True
-
-    def full(self) -> bool:
-        """Whether to end here; also where nothing was kept for long, so that progress is seen."""
-        nbytes = self.builder.nbytes + self.each * len(self.rows)
-        if len(self.rows) >= self.appetite.elements or nbytes >= self.appetite.nbytes:
-            return True
-        return time.monotonic() - self.since >= self.appetite.seconds
-
-    def _built(self) -> Block:
-        if (block := self.block) is None:
-            return self.builder.build()
-        low, high = self.rows[0], self.rows[-1] + 1
-        columns = [slice_of(each, low, high) for each in block.columns]
-        return Block.of_columns(block.structure, high - low, columns, self.appetite.allocate)
-
-    def piece(self, end: int) -> Iterator[Piece]:
-        if self.rows:
-            block = self._built()
-            piece = Piece(self.first, end, block, self.who[self.rows], np.array(self.at, np.int64))
-            if self.tags[0]:
-                piece.tags = np.array(self.tags, np.int64)
-            if left_out := sum(self.gaps) + self.left_out:
-                piece.left_out, piece.gaps = left_out, np.array([*self.gaps, self.left_out], np.int64)
-            yield piece
-        elif end > self.first:
-            yield Piece(self.first, end, left_out=self.left_out)
 
 
 def describe(work: Work, origin: int, offset: int) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from headrace.broker.lanes import Lane, LaneStream
 from headrace.broker.spreading import Kind, lanes_of
 from headrace.pipeline.build import Settings, build
+from headrace.pipeline.counts import Counts
 from headrace.pipeline.cutting import cut_at
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.execution import Stream, execute, settings
@@ -59,7 +60,7 @@ class Player:
             self.store,
             SEED,
             EPOCH,
-            stream=lambda segment, feed, counts: self._stream(segment, feed),
+            stream=lambda segment, feed, counts: self._stream(segment, feed, counts),
             cut=self._cut,
             rows_each=lambda rows: self.rows,
             folder="/",
@@ -69,9 +70,14 @@ class Player:
     def _cut(self, leaf: Node, path: str) -> Any:
         return (*scan_records(path, self.every)[:-1], None) if cut_at(leaf) == "records" else (0, None)
 
-    def _stream(self, segment: Segment, feed: Feed) -> LaneStream:
+    @property
+    def filtered(self) -> int:
+        """How many elements were left out of what was taken so far."""
+        return self.settings.counts.all_filtered
+
+    def _stream(self, segment: Segment, feed: Feed, counts: Counts) -> LaneStream:
         stream = lanes_of(segment, feed, self.store, self._lanes)
-        stream.forgiven = segment.forgiven is not None
+        stream.forgiven, stream.counts = segment.forgiven is not None, counts
         return stream
 
     def _lanes(self, kind: type[Kind], feed: Feed, depth: int) -> Kind:

@@ -142,7 +142,8 @@ class SpreadStream(LaneStream):
             if isinstance(lane, Failed):
                 yield lane
             elif inputs is not None:
-                yield inputs[lane.arrivals.consumed :]
+                # What was left out at the front of another lane than the first does not count yet.
+                yield inputs[lane.arrivals.consumed :] if lane.arrivals.counts is self.counts else inputs
         assert isinstance(self.feed, SpreadFeed)
         yield self.feed.rest
 

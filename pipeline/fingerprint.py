@@ -58,6 +58,7 @@ _NAMES = {
     "Resample": "rejection_resample",
     "Rows": "from_tensor_slices",
     "Sample": "sample_from_datasets",
+    "Shelf": "files of snapshot",
     "WindowByKey": "group_by_window",
 }
 

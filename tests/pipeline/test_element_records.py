@@ -71,9 +71,11 @@ def test_the_rows_of_a_block_are_written_as_each_alone() -> None:
 def test_records_of_one_kind_and_of_several_come_in_order_from_everywhere(run: Run, same: Same, tmp_path: Path) -> None:
     alike = [{"n": np.int64(i), "s": b"s" * i, "v": np.arange(i % 3, dtype=np.int16)} for i in range(300)]
     fixed = [(np.int32(i), np.full((2, 2), i)) for i in range(300)]
-    for name, elements in (("alike", alike), ("fixed", fixed), ("several", ELEMENTS)):
-        dataset = written(tmp_path / name, [encode(each) for each in elements])
-        same(run(dataset), [elements])
+    one, two, three = (
+        written(tmp_path / name, [encode(each) for each in elements])
+        for name, elements in (("alike", alike), ("fixed", fixed), ("several", ELEMENTS))
+    )
+    same(run(one.concatenate(two).concatenate(three)), [[*alike, *fixed, *ELEMENTS]])
 
 
 def test_a_record_that_holds_no_element_fails_in_its_place_with_file_and_record(

@@ -21,7 +21,7 @@ from .code import code_digest, content
 from .errors import InvalidArgumentError
 from .functions import UserFunction
 from .mapped import MappedArray
-from .nodes import Configured, Node, Prefetch
+from .nodes import Configured, Node, Prefetch, Scan
 from .sources import EVERYTHING
 from .spec import dtype_name
 from .structure import Structure
@@ -191,7 +191,8 @@ def _nesting(structure: Structure) -> list[Any]:
 
 def words(node: Node) -> str:
     """An operator with its arguments, as the user might write it."""
-    given = [shown for name, value in _arguments(node).items() if (shown := _shown(name, value))]
+    told = {} if isinstance(node, Scan) else _arguments(node)  # a state may be anything
+    given = [shown for name, value in told.items() if (shown := _shown(name, value))]
     function = getattr(node, "function", None)
     if isinstance(function, UserFunction):
         name, _, inner = function.name.partition("(")

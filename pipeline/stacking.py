@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .blocks import Block, BlockBuilder
 from .columns import Array, Column
 from .errors import DataLossError, InvalidArgumentError
-from .gathering import gather_block
+from .gathering import gather_block, refuse_datasets
 from .padding import shapes_of
 from .ragged import RaggedTensor, splits_of_lengths
 from .sparse import SparseTensor
@@ -52,6 +52,7 @@ def stack_block(block: Block, ragged: Ragged | None = None) -> Block:
     Raises:
         InvalidArgumentError: values of unequal shape that must be equal; sparse ones of unequal rank.
     """
+    refuse_datasets(block.structure)
     ranks = (0,) * block.structure.size if ragged is None else ragged.of(block.structure)
     cells = zip(block.columns, block.structure.names(), ranks, strict=True)
     dtype = np.dtype(np.int64) if ragged is None else ragged.splits_dtype
@@ -242,6 +243,7 @@ class Sparse:
             InvalidArgumentError: elements of several components, or of another rank.
             DataLossError: an element longer than a row.
         """
+        refuse_datasets(block.structure)
         if block.structure.kind != "leaf":
             raise InvalidArgumentError(f"sparse_batch needs elements of one array, not {block.structure.names()}")
         column = block.columns[0]

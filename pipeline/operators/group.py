@@ -64,7 +64,7 @@ class Grouping(ABC):
 
     def refusal(self, tag: int) -> HeadraceError:
         """Why an element with this tag can be in no window."""
-        raise NotImplementedError(f"{self.name} takes all elements")
+        return MalformedMessage(f"{self.name}: a worker told of a window without elements, of key {tag}")
 
 
 @dataclass(slots=True)
@@ -148,11 +148,11 @@ class GroupOperator(Unary):
         keys, sizes = self.grouping.sort(tags)
         # What comes out: behind which of these elements, and how many bytes go with it.
         done: list[tuple[int, int, _Ready]] = []
-        for row in np.flatnonzero(sizes == 0).tolist():
+        for row in np.flatnonzero(sizes < 1).tolist():
             error = self.grouping.refusal(int(tags[row, 0]))
             done.append((row, int(nbytes[row]), Failed(error, operator=self.grouping.name)))
-        self.store.release(got[sizes == 0])
-        for rows in _alike(keys, np.flatnonzero(sizes)):
+        self.store.release(got[sizes < 1])
+        for rows in _alike(keys, np.flatnonzero(sizes > 0)):
             done += self._fill(int(keys[rows[0]]), got, rows, int(sizes[rows[0]]), nbytes)
         self.came += len(got)
         done.sort(key=lambda each: each[0])

@@ -159,6 +159,12 @@ def test_what_is_well_is_not_warned_of(build: Callable[[], Dataset]) -> None:
     assert build().explain().warnings == ()
 
 
+def test_a_scan_is_told_by_its_function() -> None:
+    (_, scan) = stages(Dataset.range(3).scan(np.int64(0), augment))
+    assert Dataset.range(3).scan(np.int64(0), augment).explain(look=False).stages[1].operators == ("scan(augment)",)
+    assert scan == ("workers", "scan")
+
+
 def test_branches_interleaves_and_nested_datasets() -> None:
     left = Dataset.range(4).map(augment)
     right = Dataset.range(9).shuffle(3)

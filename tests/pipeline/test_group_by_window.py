@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,13 @@ import pytest
 
 import headrace as hr
 from headrace import Dataset
+from headrace.broker.lanes import Lane
 from headrace.pipeline.blobs import Sent
 from headrace.pipeline.errors import MalformedMessage
 from headrace.pipeline.graph import decode_outline, encode
 from headrace.pipeline.nodes import FlatMap, Tagged, WindowByKey
+from headrace.pipeline.work import Piece
+from tests.players import SHARED, Player
 
 from ..conftest import Run
 from .resuming import outcomes, resumes_everywhere
@@ -188,3 +191,21 @@ def test_cardinality_and_travel() -> None:
     ):
         with pytest.raises(MalformedMessage, match="a WindowByKey with"):
             decode_outline(encode(wrong, Sent()))
+
+
+class Liar(Player):
+    """Its workers tell of windows without elements, or of fewer."""
+
+    def _computed(self, lane: Lane) -> Iterator[Piece]:
+        for piece in Player._computed(self, lane):
+            if piece.tags is not None:
+                piece.tags[:, 1] = -(piece.tags[:, 0] % 2)
+            yield piece
+
+
+def test_a_window_of_no_size_is_refused_whoever_told_of_it() -> None:
+    dataset = Dataset.range(6).group_by_window(lambda x: x, with_key, window_size_func=lambda key: 1)
+    found = Liar(dataset.resolved, SHARED).take()
+    assert [each for each in found if isinstance(each, str)] == [
+        f"group_by_window: a worker told of a window without elements, of key {key}" for key in range(6)
+    ]

@@ -140,6 +140,8 @@ def test_specs_and_cardinality() -> None:
     [
         (lambda w: w.batch(2), "component 0 is a dataset, and datasets cannot be batched"),
         (lambda w: w.enumerate().padded_batch(2), "component 1 is a dataset, and datasets cannot be batched"),
+        (lambda w: w.ragged_batch(2), "component 0 is a dataset, and datasets cannot be batched"),
+        (lambda w: w.sparse_batch(2, []), "component 0 is a dataset, and datasets cannot be batched"),
         (lambda w: w.bucket_by_sequence_length(len, [2], [1, 1]), "datasets cannot be batched"),
         (lambda w: w.unbatch(), "component 0 is a scalar"),
         (lambda w: w.map(lambda x: x.batch(2)), "can be passed on as it came, and not made into another"),

@@ -184,7 +184,7 @@ class Order(Chapter):
         size = AUTOTUNE if buffer_size is None else count_of("buffer_size", buffer_size, least=AUTOTUNE)
         return self._made(Prefetch(self.node, size))
 
-    def cache(self, filename: str | os.PathLike[str] = "", name: str | None = None) -> Dataset:
+    def cache(self, filename: str | bytes | os.PathLike[str] = "", name: str | None = None) -> Dataset:
         """What these elements are in their first pass, kept in memory, or in files, and given in every pass.
 
         What is below is fixed at epoch 0: a shuffle there has one order, and what is drawn there does not change; put
@@ -192,6 +192,9 @@ class Order(Chapter):
         all of them came once, and where memory would take more than `Options(buffer_bytes=...)`. With a `filename`
         they are in `FILENAME.cache.tfrecord`, also for other processes, which read what is there, whatever their
         pipeline is: remove the files when it changes. On a service the server writes them, below its roots.
+
+        Raises:
+            InvalidArgumentError: a filename that is none.
 
         Raises (when iterated, with a filename):
             FailedPreconditionError: another iterator is writing these files.
@@ -202,4 +205,7 @@ class Order(Chapter):
         >>> [[int(x) for x in numbers] for epoch in range(2)], calls
         ([[0, 1, 4], [0, 1, 4]], [0, 1, 2])
         """
-        return self._made(Cache(self.node, os.fspath(filename)))
+        try:
+            return self._made(Cache(self.node, os.fsdecode(filename)))
+        except TypeError:
+            raise InvalidArgumentError(f"cache needs the name of a file, or nothing, not {filename!r:.80}") from None

@@ -48,7 +48,7 @@ def names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
 
 
-def pipeline(filename: Path) -> Dataset:
+def pipeline(filename: Path | str = "") -> Dataset:
     below = Dataset.range(9).shuffle(5).map(described).filter(lambda each: bool(each["x"] != 7))
     behind = below.cache(filename).shuffle(3).map(lambda each, rng: (each, rng.integers(1 << 30))).repeat(2)
     return behind.with_options(hr.Options(seed=8))
@@ -58,7 +58,7 @@ def test_it_gives_the_same_as_memory_and_as_a_service_does_however_it_comes(
     service: hr.Service, daemon: hr.Service, tmp_path: Path, outcomes: Outcomes
 ) -> None:
     """In the epoch that writes, in those that read, and read elsewhere."""
-    expected = [outcomes(pipeline(Path()).iterate(epoch)) for epoch in range(3)]
+    expected = [outcomes(pipeline().iterate(epoch)) for epoch in range(3)]
     assert [len(each) for each in expected] == [16] * 3
     for name, where in (("here", None), ("service", service), ("daemon", daemon)):
         dataset = pipeline(tmp_path / name)
@@ -94,6 +94,13 @@ def test_the_input_is_computed_once_whoever_reads(tmp_path: Path) -> None:
 def test_what_is_there_is_read_whatever_the_pipeline_is_now(tmp_path: Path) -> None:
     list(Dataset.range(3).cache(tmp_path / "a"))
     assert [int(x) for x in Dataset.range(7, 12).cache(tmp_path / "a")] == [0, 1, 2]
+
+
+def test_names_are_text_bytes_or_paths(tmp_path: Path) -> None:
+    list(Dataset.range(3).cache(os.fsencode(tmp_path / "a")))
+    assert names(tmp_path) == ["a.cache.json", "a.cache.tfrecord"]
+    with pytest.raises(hr.InvalidArgumentError, match="the name of a file, or nothing, not 7"):
+        Dataset.range(3).cache(7)  # type: ignore[arg-type]
 
 
 def test_a_pass_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:

@@ -146,8 +146,8 @@ def _component(data: Any) -> TensorSpec:
     return TensorSpec(shape, data["dtype"])
 
 
-def write_manifest(folder: str, manifest: Manifest) -> None:
-    """Write it: whole, or not at all.
+def write_manifest(folder: str, manifest: Manifest, *, first: bool = False) -> bool:
+    """Write it: whole, or not at all. With `first` one that is there stays; whether it is there now.
 
     Raises:
         NotFoundError: it cannot be written.
@@ -159,10 +159,17 @@ def write_manifest(folder: str, manifest: Manifest) -> None:
             json.dump(manifest.to_data(), file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if not first:
+            temporary.replace(path)
+        else:
+            path.hardlink_to(temporary)  # which only one can do
+    except FileExistsError:
+        return False
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise NotFoundError(str(path), f"cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 def read_manifest(folder: str) -> Manifest:

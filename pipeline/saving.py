@@ -80,12 +80,13 @@ class Writing:
         self._counts[shard] = 0
         return found
 
-    def finish(self, spec: Any) -> None:
-        """All is there: from now on it is believed, in the place of what the folder held before.
+    def _remove(self, runs: set[str]) -> None:
+        """Others than this one."""
+        for each in runs - {self.run}:
+            shutil.rmtree(Path(self.folder) / each, ignore_errors=True)
 
-        Raises:
-            NotFoundError: something cannot be written.
-        """
+    def _closed(self, spec: Any) -> Manifest:
+        """All files, whole."""
         self.begin()
         for shard, writer in self._files.items():
             try:
@@ -93,10 +94,30 @@ class Writing:
             except OSError as error:
                 raise NotFoundError(self.path(shard), f"cannot be written: {error.strerror}") from error
         shards = tuple(Shard(each, self._file(each), self._counts[each]) for each in sorted(self._counts))
-        before = _runs(self.folder)
-        write_manifest(self.folder, Manifest(self.compression, spec, shards))
-        for each in before - {self.run}:
-            shutil.rmtree(Path(self.folder) / each, ignore_errors=True)
+        return Manifest(self.compression, spec, shards)
+
+    def finish(self, spec: Any) -> None:
+        """All is there: from now on it is believed, in the place of what the folder held before.
+
+        Raises:
+            NotFoundError: something cannot be written.
+        """
+        found, before = self._closed(spec), _runs(self.folder)
+        write_manifest(self.folder, found)
+        self._remove(before)
+
+    def finish_first(self) -> bool:
+        """All is there: believed from now on, unless another run was faster; whether it is.
+
+        What other runs have begun is for nobody then, and is removed: they may have been interrupted.
+
+        Raises:
+            NotFoundError: something cannot be written.
+        """
+        if not write_manifest(self.folder, self._closed(None), first=True):
+            return False
+        self._remove({each.name for each in Path(self.folder).glob(f"{RUN}*")})
+        return True
 
     def abort(self) -> None:
         """Leave nothing of it."""

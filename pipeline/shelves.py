@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from .errors import HeadraceError
-from .manifest import Manifest, read_manifest
+from .manifest import MANIFEST, Manifest, read_manifest
 from .operators.protocol import Signal
 from .saving import Writing
 
@@ -91,8 +92,11 @@ class LocalKeeper:
         if held_in(self._writing.folder) is not None:
             self.abort()
             return
+        (Path(self._writing.folder) / MANIFEST).unlink(missing_ok=True)  # a damaged one
         try:
-            self._writing.finish(None)
+            if not self._writing.finish_first():
+                self.abort()
+                return
             self._writing = None
             self._gone.detach()
         except HeadraceError as error:

@@ -91,7 +91,9 @@ def _lenient(node: Node) -> Node:
 
 def _is_looked_at(node: Node) -> bool:
     """Whether only its elements tell their specs."""
-    return _specs.dispatch(type(node)) is _specs.dispatch(Node) or isinstance(node, Generator | Decoded)
+    if isinstance(node, Generator | Decoded):
+        return node.structure is None or node.shapes is None or node.dtypes is None
+    return _specs.dispatch(type(node)) is _specs.dispatch(Node)
 
 
 def known_shapes(node: Node) -> tuple[tuple[tuple[int | None, ...], ...], Structure] | None:
@@ -130,11 +132,11 @@ def _varying(shape: Shape) -> int | None:
 
 def is_known(node: Node) -> bool:
     """Whether the specs of a node's elements are known without looking at any."""
-    if isinstance(node, Decoded):
-        return node.structure is not None
+    if isinstance(node, Generator | Decoded):
+        return not _is_looked_at(node)
     if isinstance(node, Snapshot):
         return is_known(node.sources[0])
-    return _specs.dispatch(type(node)) is not _specs.dispatch(Node) and all(map(is_known, node.inputs))
+    return not _is_looked_at(node) and all(map(is_known, node.inputs))
 
 
 def _unified(found: Sequence[tuple[list[TensorSpec], Structure]]) -> tuple[list[TensorSpec], Structure]:

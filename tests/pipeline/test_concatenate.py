@@ -101,3 +101,12 @@ def test_its_spec_covers_both_and_its_cardinality_is_the_sum() -> None:
     unknown = Dataset.range(3).filter(lambda x: True)
     assert Dataset.range(3).concatenate(unknown).cardinality() == hr.UNKNOWN_CARDINALITY
     assert unknown.concatenate(Dataset.range(3).repeat()).cardinality() == hr.INFINITE_CARDINALITY
+
+
+def test_a_generator_that_does_not_say_what_it_gives_is_not_run_to_compare_it() -> None:
+    def never() -> Any:
+        raise AssertionError("it is run")
+
+    Dataset.range(2).concatenate(Dataset.from_generator(never))
+    nothing = Dataset.from_generator(lambda: iter(()))
+    assert list(nothing.concatenate(nothing).ragged_batch(2)) == []

@@ -1,0 +1,45 @@
+"""Random chains: in process, with one worker, with three, and from any place on, the same bytes and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import headrace as hr
+
+from .chain import Files, files_in
+from .checking import check
+from .drawing import drawn
+
+#: `python -m tests.chains 0-19999` checks more of them.
+CHAINS = 500
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[dict[str, hr.Service]]:
+    """Two of another shape each."""
+    with hr.serve(workers=1) as one, hr.serve(workers=3) as three:
+        yield {"one worker": one, "three workers": three}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """What chains read."""
+    return files_in(tmp_path_factory.mktemp("chains"))
+
+
+@settings(
+    max_examples=CHAINS,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+@given(dice=st.randoms(use_true_random=False))
+def test_any_chain_gives_the_same_everywhere(dice: Any, files: Files, services: dict[str, hr.Service]) -> None:
+    check(drawn(dice, files), dice, services)

@@ -278,6 +278,44 @@ LOAD = [
         [1, 2],
     ),
 ]
+
+
+def kept(way: Way, dataset: Dataset, **given: Any) -> Dataset:
+    return dataset.snapshot(str(way.folder / "kept"), **given)
+
+
+SNAPSHOT = [
+    Row(
+        "snapshot",
+        "gives the same in each epoch",
+        lambda way: way.epochs(kept(way, Dataset.range(4))),
+        [[0, 1, 2, 3]] * 2,
+    ),
+    Row(
+        "snapshot",
+        "what is below is fixed at its first pass",
+        lambda way: len(set(map(tuple, way.epochs(kept(way, Dataset.range(20).shuffle(20, seed=1)), 3)))),
+        1,
+    ),
+    Row(
+        "snapshot",
+        "passes that are read come file after file",
+        lambda way: way.epochs(kept(way, Dataset.range(4), shard_func=lambda x: x % 2)),
+        [[0, 1, 2, 3], [0, 2, 1, 3]],
+    ),
+    Row(
+        "snapshot",
+        "another pipeline has a folder of its own",
+        lambda way: [way(kept(way, Dataset.range(n))) for n in (2, 3)],
+        [[0, 1], [0, 1, 2]],
+    ),
+    Row(
+        "snapshot",
+        "refuses an unknown compression",
+        lambda way: kept(way, Dataset.range(2), compression="LZMA"),
+        Raises(ValueError),
+    ),
+]
 RESOLVED = [
     Row("resolved", "is the graph", lambda way: type(Dataset.range(3).batch(2).resolved).__name__, "Batch"),
     Row("resolved", "stays what it is", lambda way: (lambda d: d.resolved is d.resolved)(Dataset.range(3)), True),
@@ -344,6 +382,7 @@ ROWS = [
     *EXPLAIN,
     *SAVE,
     *LOAD,
+    *SNAPSHOT,
     *RESOLVED,
     *SEED,
     *CONSTANTS,

@@ -8,6 +8,9 @@ ADAPTERS ?= .venv-adapters
 # Linux has plain wheels with CUDA, of gigabytes, and others without; macOS has one kind.
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
+# The tests start hundreds of processes: where this is set, as in many images, each compiles every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-adapters test-chaos test-compose coverage check bench format
 

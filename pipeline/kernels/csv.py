@@ -69,6 +69,28 @@ def _plain_end(data: _Bytes, at: int, end: int, delimiter: int) -> tuple[int, bo
     return at, inside
 
 
+@leaf
+def _quoted(data: _Bytes, first: int, end: int, delimiter: int, fault: int) -> tuple[int, int, int, int]:
+    """Where a field ends whose content begins at `first`, behind a quote; what is behind it; its marks; the fault."""
+    last, marks = _closing(data, first, end)
+    if last == end and fault == FINE:
+        fault = UNCLOSED
+    place = min(last + 1, end)
+    if place < end and data[place] != delimiter and data[place] != _LF and data[place] != _CR:
+        fault = BEHIND_QUOTE if fault == FINE else fault
+        while place < end and data[place] != _LF:
+            place += 1
+    return last, place, marks, fault
+
+
+@leaf
+def _behind_line(data: _Bytes, place: int, end: int) -> int:
+    """What is behind the line end that begins here, or `end`."""
+    if place + 1 < end and data[place] == _CR and data[place + 1] == _LF:
+        return place + 2
+    return min(place + 1, end)
+
+
 @leaf_kernel
 def split_records(
     data: _Bytes,
@@ -98,16 +120,7 @@ def split_records(
             mark = 0
             if quotes and place < end and data[place] == _QUOTE:
                 first = place + 1
-                last, mark = _closing(data, first, end)
-                if last + 1 >= end and not final:
-                    return count, at
-                if last == end and fault == FINE:
-                    fault = UNCLOSED
-                place = min(last + 1, end)
-                if place < end and data[place] != delimiter and data[place] != _LF and data[place] != _CR:
-                    fault = BEHIND_QUOTE if fault == FINE else fault
-                    while place < end and data[place] != _LF:
-                        place += 1
+                last, place, mark, fault = _quoted(data, first, end, delimiter, fault)
             else:
                 first = place
                 last, inside = _plain_end(data, place, end, delimiter)
@@ -126,14 +139,9 @@ def split_records(
                 break
             place += 1
             column += 1
-        if place < end and data[place] == _CR:
-            if place + 1 >= end and not final:
-                return count, at
-            place += 1
-            if place < end and data[place] == _LF:
-                place += 1
-        elif place < end:
-            place += 1
+        if not final and place + 1 >= end and data[place] == _CR:
+            return count, at
+        place = _behind_line(data, place, end)
         starts[count], faults[count] = at, fault if fault != FINE or filled == wanted else TOO_FEW
         count += 1
         at = place
@@ -164,6 +172,24 @@ def _stripped(data: _Bytes, begin: int, end: int) -> tuple[int, int]:
     return begin, end
 
 
+@leaf
+def _is_given(data: _Bytes, begin: int, end: int, empty: _Bytes, fault: int, found: _Bytes, row: int) -> bool:
+    """Whether there is a field to read; of one that is MISSING, `found` says so."""
+    missing = begin >= end or _same(data, begin, end, empty)
+    found[row] = MISSING if missing and fault == FINE else FINE
+    return fault == FINE and not missing
+
+
+@leaf
+def _unsigned(data: _Bytes, begin: int, end: int) -> tuple[int, int, bool]:
+    """Where a number lies without space around it and its sign, and whether that is a minus."""
+    begin, end = _stripped(data, begin, end)
+    negative = begin < end and data[begin] == 45
+    if begin < end and (data[begin] == 45 or data[begin] == 43):
+        begin += 1
+    return begin, end, negative
+
+
 @leaf_kernel
 def integers(
     data: _Bytes,
@@ -180,16 +206,10 @@ def integers(
     """The decimal integers of one column, from `low` to `high`; `found` says of each whether it is FINE."""
     for row in range(len(out)):
         begin, end = begins[row, slot], ends[row, slot]
-        out[row], found[row] = 0, FINE
-        if faults[row] != FINE:
+        out[row] = 0
+        if not _is_given(data, begin, end, empty, faults[row], found, row):
             continue
-        if begin >= end or _same(data, begin, end, empty):
-            found[row] = MISSING
-            continue
-        begin, end = _stripped(data, begin, end)
-        negative = begin < end and data[begin] == 45
-        if begin < end and (data[begin] == 45 or data[begin] == 43):
-            begin += 1
+        begin, end, negative = _unsigned(data, begin, end)
         if begin >= end:
             found[row] = INVALID
             continue
@@ -206,6 +226,41 @@ def integers(
                 break
             value -= digit
         out[row] = value if negative else -value
+
+
+@leaf
+def _mantissa(data: _Bytes, at: int, end: int) -> tuple[int, int, int, int]:
+    """Of the digits from here on, with at most one point: their end, their number, a power of ten, and how many."""
+    mantissa, exponent, digits, seen, fraction = 0, 0, 0, 0, False
+    while at < end:
+        byte = data[at]
+        if byte == 46 and not fraction:
+            fraction = True
+        elif 48 <= byte <= 57 and digits < 18:
+            mantissa = mantissa * 10 + int(np.int64(byte)) - 48
+            seen += 1
+            if mantissa != 0:
+                digits += 1
+            if fraction:
+                exponent -= 1
+        else:
+            break
+        at += 1
+    return at, mantissa, exponent, seen
+
+
+@leaf
+def _exponent(data: _Bytes, at: int, end: int) -> tuple[int, int]:
+    """The end of the power of ten whose letter stands here, and the power; -1 where it has no digits."""
+    at += 1
+    down = at < end and data[at] == 45
+    if at < end and (data[at] == 45 or data[at] == 43):
+        at += 1
+    power = 0
+    while at < end and 48 <= data[at] <= 57:
+        power = power * 10 + int(np.int64(data[at])) - 48
+        at += 1
+    return at if 48 <= data[at - 1] <= 57 else -1, -power if down else power
 
 
 @leaf_kernel
@@ -227,43 +282,14 @@ def floats(
     """
     for row in range(len(out)):
         begin, end = begins[row, slot], ends[row, slot]
-        out[row], found[row] = 0.0, FINE
-        if faults[row] != FINE:
+        out[row] = 0.0
+        if not _is_given(data, begin, end, empty, faults[row], found, row):
             continue
-        if begin >= end or _same(data, begin, end, empty):
-            found[row] = MISSING
-            continue
-        begin, end = _stripped(data, begin, end)
-        negative = begin < end and data[begin] == 45
-        if begin < end and (data[begin] == 45 or data[begin] == 43):
-            begin += 1
-        mantissa, exponent, digits, seen, fraction = 0, 0, 0, 0, False
-        at = begin
-        while at < end:
-            byte = data[at]
-            if byte == 46 and not fraction:
-                fraction = True
-            elif 48 <= byte <= 57 and digits < 18:
-                mantissa = mantissa * 10 + int(np.int64(byte)) - 48
-                seen += 1
-                if mantissa != 0:
-                    digits += 1
-                if fraction:
-                    exponent -= 1
-            else:
-                break
-            at += 1
+        begin, end, negative = _unsigned(data, begin, end)
+        at, mantissa, exponent, seen = _mantissa(data, begin, end)
         if at < end and (data[at] == 101 or data[at] == 69) and end - at <= 5 and at > begin:
-            at += 1
-            down = at < end and data[at] == 45
-            if at < end and (data[at] == 45 or data[at] == 43):
-                at += 1
-            power = 0
-            while at < end and 48 <= data[at] <= 57:
-                power = power * 10 + int(np.int64(data[at])) - 48
-                at += 1
-            at = at if 48 <= data[at - 1] <= 57 else begin
-            exponent += -power if down else power
+            at, power = _exponent(data, at, end)
+            exponent += power
         if at < end or at == begin or seen == 0:
             found[row] = SLOW
             continue
@@ -291,11 +317,8 @@ def text_sizes(
     """How many bytes the texts of one column have; where one is missing, those of `default`."""
     for row in range(len(sizes)):
         begin, end = begins[row, slot], ends[row, slot]
-        sizes[row], found[row] = 0, FINE
-        if faults[row] != FINE:
-            continue
-        if begin >= end or _same(data, begin, end, empty):
-            sizes[row], found[row] = len(default), MISSING
+        if not _is_given(data, begin, end, empty, faults[row], found, row):
+            sizes[row] = len(default) if found[row] == MISSING else 0
             continue
         sizes[row] = end - begin
         if marks[row, slot] & DOUBLED:

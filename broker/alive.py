@@ -121,7 +121,7 @@ class Alive:
         del self.runs[run.job, run.epoch]
         self.totals.note(run.job, run.epoch, run.numbers, over=True)
         run.close()
-        return [*(Ask(order) for order in run.orders), *asked(run)]
+        return [*map(Ask, [*run.shelves.taken(), *run.orders]), *asked(run)]
 
 
 def asked(run: Run) -> list[Action]:

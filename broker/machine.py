@@ -243,6 +243,7 @@ class Broker(Epochs):
         talks = self.talks_in(run)
         if talks:
             run.produce(max(talk.until for talk in talks))
+            yield from map(Ask, run.shelves.taken())  # so that what an epoch keeps is there when its end is seen
             yield from asked(run)  # before the next epoch asks
             yield from self._decide(run, talks)
             run.checkpoint(self.now)

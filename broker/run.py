@@ -21,7 +21,7 @@ from ..pipeline.memory import Memory
 from ..pipeline.messages import Credit, Pieces
 from ..pipeline.nodes import Node
 from ..pipeline.operators.protocol import Failed, Operator, Signal, State
-from ..pipeline.orders import Granted, Release, Scan, Shelve, Want, Withdrawn
+from ..pipeline.orders import Granted, Release, Scan, Want, Withdrawn
 from ..pipeline.pieces import piece_from
 from ..pipeline.recovery import Recovered
 from ..pipeline.segment import Segment, segment_of
@@ -81,7 +81,7 @@ class Run:
     told: bool = False  #: Whether what is known was told once more to whoever keeps what was skipped.
     streams: list[LaneStream] = field(default_factory=list)
     bounds: dict[str, Sequence[int | None] | None] = field(default_factory=dict)  #: Of files; None while asked for.
-    orders: list[Want | Release | Scan | Shelve] = field(default_factory=list)  #: For the coordinator, to be taken.
+    orders: list[Want | Release | Scan] = field(default_factory=list)  #: For the coordinator, to be taken.
     shelves: RunShelves = field(init=False)
     operator: Operator = field(init=False)
     state: State | None = None  #: A checkpoint whose elements are being computed again.

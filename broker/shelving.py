@@ -28,6 +28,7 @@ class RunShelves:
     job: int
     numbers: count[int]
     orders: list[Any]  #: Of the run.
+    kept: list[Shelve] = field(default_factory=list)  #: What is to be written, before what came is delivered.
     asked: dict[str, list[_Question]] = field(default_factory=dict)
 
     def ask(self, folder: str) -> Callable[[], Answer]:
@@ -49,6 +50,11 @@ class RunShelves:
             )
         for each in self.asked.pop(folder, ()):
             each.answer = told
+
+    def taken(self) -> list[Shelve]:
+        """What is to be written since this was asked last."""
+        found, self.kept = self.kept, []
+        return found
 
     def keep(self, folder: str, compression: str) -> RunKeeper:
         """Begin to fill one."""
@@ -78,4 +84,4 @@ class RunKeeper:
 
     def _order(self, records: Sequence[bytes], shards: Sequence[int], ended: bool | None) -> None:
         where = (self.shelves.job, self.number, self.folder, self.compression)
-        self.shelves.orders.append(Shelve(*where, tuple(records), tuple(shards), ended))
+        self.shelves.kept.append(Shelve(*where, tuple(records), tuple(shards), ended))

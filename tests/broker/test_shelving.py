@@ -48,11 +48,12 @@ def test_what_passes_is_sent_to_be_kept_and_that_it_was_all(shelves: RunShelves)
     shelves.answer(folder, ())
     while not isinstance(operator.pull(2), Signal):
         pass
-    _, first, second, end = shelves.orders
+    first, second, end = shelves.kept
     assert (len(first.records), len(second.records), first.shards) == (2, 1, (0, 0))
     assert end == Shelve(7, 20, folder, "", ended=True)
     operator.close()
-    assert shelves.orders[-1] is end
+    assert shelves.taken()[-1] is end
+    assert shelves.taken() == []
 
 
 def test_what_is_closed_before_its_end_is_not_kept(shelves: RunShelves) -> None:
@@ -61,7 +62,7 @@ def test_what_is_closed_before_its_end_is_not_kept(shelves: RunShelves) -> None:
     shelves.answer(folder, ())
     operator.pull(1)
     operator.close()
-    assert shelves.orders[-1] == Shelve(7, 20, folder, "", ended=False)
+    assert shelves.kept[-1] == Shelve(7, 20, folder, "", ended=False)
 
 
 def test_a_folder_that_must_not_be_used_fails_once_and_nothing_is_sent(shelves: RunShelves) -> None:
@@ -75,7 +76,7 @@ def test_a_folder_that_must_not_be_used_fails_once_and_nothing_is_sent(shelves: 
     got = operator.pull(3)
     assert isinstance(got, np.ndarray)
     assert len(got) == 3
-    assert all(isinstance(each, Scan) for each in shelves.orders)
+    assert shelves.kept == []
 
 
 def test_what_is_kept_is_read_under_its_names(shelves: RunShelves) -> None:

@@ -7,7 +7,7 @@ on in the middle of an outer element has its dataset computed again, and leaves 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -66,7 +66,8 @@ class Flat:
     compute: Compute
     store: Store = field(default_factory=Store)
     position: int = 0  #: All before it was given or collected.
-    parts: list[tuple[Handles, Any, int]] = field(default_factory=list)  #: With their positions and origins.
+    #: With their positions, origins, and what files were read for them: those of each dataset have the same origins.
+    parts: list[tuple[Handles, Any, int, dict[int, str]]] = field(default_factory=list)
     elements: int = 0
     nbytes: int = 0
     each: int = 0  #: Bytes of an inner element, learnt.
@@ -105,6 +106,7 @@ class Flat:
                 raise InvalidArgumentError(f"{function.name} must return a Dataset, not {type(made).__name__}")
             node = resolve(node, self.leaf.folder)
             own = seed_of(node)
+            self.store.paths = {}
             seed = derive("nested", self.seed if own is None else own, list(self.path), origin, offset) >> 1
             return self.compute(node, self.store, seed, self.epoch, self.leaf.folder, inside, nested=True)
         except BaseException as error:
@@ -184,7 +186,7 @@ class Flat:
         if not len(got):
             return
         nbytes = self.store.nbytes_of(got)
-        self.parts.append((got, at, origin))
+        self.parts.append((got, at, origin, self.store.paths))
         self.each = max(1, nbytes // len(got))
         self.nbytes += nbytes
         self.elements += len(got)
@@ -200,29 +202,30 @@ class Flat:
         if not parts:
             yield nothing(self.position)
         else:
-            handles = np.concatenate([got for got, _, _ in parts])
-            who = np.concatenate([identities(of, at % GRAIN) for _, at, of in parts])
-            offsets = np.concatenate([at for _, at, _ in parts])
+            handles = np.concatenate([got for got, *_ in parts])
+            who = np.concatenate([identities(of, at % GRAIN) for _, at, of, _ in parts])
+            offsets = np.concatenate([at for _, at, *_ in parts])
+            paths = [files for got, *_, files in parts for _ in got]
             while len(handles):
                 count = self.store.together(handles)
                 end = int(offsets[count]) if count < len(offsets) else self.position
-                yield self._chunk(handles[:count], who[:count], offsets[:count], end)
-                handles, who, offsets = handles[count:], who[count:], offsets[count:]
+                yield self._chunk(handles[:count], who[:count], offsets[:count], end, paths[:count])
+                handles, who, offsets, paths = handles[count:], who[count:], offsets[count:], paths[count:]
         self.elements = self.nbytes = 0
         self.since = time.monotonic()
 
-    def _chunk(self, handles: Handles, who: Identities, offsets: Any, end: int) -> Chunk:
-        names = self._names(self.store.identities(handles), offsets)
+    def _chunk(self, handles: Handles, who: Identities, offsets: Any, end: int, paths: Sequence[Any]) -> Chunk:
+        names = self._names(self.store.identities(handles), offsets, paths)
         block = self.store.whole(handles) or self.store.gather(handles)
         self.store.release(handles)
         return Chunk(block, offsets, end, who, names)
 
-    def _names(self, inner: Identities, offsets: Any) -> Callable[[int], str]:
+    def _names(self, inner: Identities, offsets: Any, paths: Sequence[dict[int, str]]) -> Callable[[int], str]:
         """From a row to the file and record inside, or else to which of which outer element it is."""
 
         def name(row: int) -> str:
             origin, offset = inner[row].tolist()
-            if (path := self.store.paths.get(origin)) is not None:
+            if (path := paths[row].get(origin)) is not None:
                 return f"the record at byte {offset:,} of {path}"
             outer, count = divmod(int(offsets[row]), GRAIN)
             return f"element {count:,} of what {self.leaf.function.name} made of {self._outer(outer)}"

@@ -280,3 +280,22 @@ def test_cardinality(dataset: Dataset, expected: int) -> None:
 def test_the_spec_is_seen_from_the_first_elements() -> None:
     dataset = Dataset.range(1, 4).flat_map(lambda n: Dataset.from_tensors({"a": np.zeros(n, np.float32)}).repeat(2))
     assert dataset.element_spec == {"a": hr.TensorSpec([None], "float32")}
+
+
+def test_a_failure_names_the_file_of_its_record_however_many_are_computed_at_once(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(f"{name}\n" * 2)
+
+    def failing(line: bytes) -> Any:
+        raise ValueError(line.decode())
+
+    lines = Dataset.from_tensor_slices([str(tmp_path / name) for name in "ab"]).flat_map(hr.TextLineDataset)
+    iterator, found = iter(lines.filter(failing).shuffle(9)), []
+    while True:
+        try:
+            next(iterator)
+        except hr.FunctionError as error:
+            found.append((error.reason[-1], str(error.where)[-1]))
+        except StopIteration:
+            break
+    assert found == [("a", "a"), ("a", "a"), ("b", "b"), ("b", "b")]

@@ -65,6 +65,7 @@ from .nodes import (
 from .spec import DatasetSpec, Shape, TensorSpec, spec_of, unify
 from .stacking import SPARSE, Ragged, is_composite, stacked_specs
 from .structure import DATASET, LEAF, Structure, flat_tuple, flatten
+from .unstacking import unstacked_specs
 from .verdicts import policy_of
 
 __all__ = ["check_alike", "element_spec", "is_known", "known_shapes", "known_specs", "ragged_ranks"]
@@ -290,8 +291,7 @@ def _(node: Generator | Decoded, seed: int) -> tuple[list[TensorSpec], Structure
 
 @_specs.register
 def _(node: Unbatch, seed: int) -> tuple[list[TensorSpec], Structure]:
-    specs, structure = _specs(node.source, seed)
-    return [TensorSpec(None if each.shape is None else each.shape[1:], each.dtype) for each in specs], structure
+    return unstacked_specs(*_specs(node.source, seed))
 
 
 def _batched(node: Batch | PaddedBatch, shape: Shape) -> Shape:

@@ -21,7 +21,7 @@ from .spec import DType, Shape, TensorSpec
 from .structure import Structure, flatten_as_is
 from .work import too_large
 
-__all__ = ["SPARSE", "Ragged", "Sparse", "is_composite", "stack_block", "stacked_specs"]
+__all__ = ["SPARSE", "Ragged", "Sparse", "is_composite", "is_ragged", "stack_block", "stacked_specs"]
 
 RAGGED = flatten_as_is(RaggedTensor(0, 0))[1]  # type: ignore[arg-type]
 SPARSE = flatten_as_is(SparseTensor(0, 0, 0))[1]  # type: ignore[arg-type]
@@ -34,14 +34,15 @@ _Parts: TypeAlias = "tuple[list[Any], Structure]"
 
 def is_composite(structure: Structure) -> bool:
     """Whether elements hold a RaggedTensor or a SparseTensor."""
-    return structure == SPARSE or _is_ragged(structure) or any(map(is_composite, structure.parts))
+    return structure == SPARSE or is_ragged(structure) or any(map(is_composite, structure.parts))
 
 
-def _is_ragged(structure: Structure) -> bool:
+def is_ragged(structure: Structure) -> bool:
+    """Whether this is that of a RaggedTensor."""
     if (structure.type, structure.keys) != (RAGGED.type, RAGGED.keys):
         return False
     values, splits = structure.parts
-    return splits == Structure() and (values == Structure() or _is_ragged(values))
+    return splits == Structure() and (values == Structure() or is_ragged(values))
 
 
 def stack_block(block: Block, ragged: Ragged | None = None) -> Block:
@@ -77,7 +78,7 @@ def _stacked(structure: Structure, cells: Iterator[_Cell], splits_dtype: DType) 
     """All that has this structure, whose columns come next."""
     if structure.kind == "leaf":
         return _ragged(*next(cells), splits_dtype)
-    if structure == SPARSE or _is_ragged(structure):
+    if structure == SPARSE or is_ragged(structure):
         mine = list(islice(cells, structure.size))
         columns = [column for column, _, _ in mine]
         return _stacked_ragged(structure, columns) if structure != SPARSE else _stacked_sparse(columns, mine[0][1])
@@ -205,7 +206,7 @@ def _spec(
         rank = None if indices.shape is None or indices.shape[1] is None else indices.shape[1] + 1
         shapes: list[Shape] = [(None, rank), (None,), (rank,)]
         return [TensorSpec(s, d) for s, d in zip(shapes, [np.int64, values.dtype, np.int64], strict=True)], SPARSE
-    if _is_ragged(structure):
+    if is_ragged(structure):
         (values, _), *splits = islice(cells, structure.size)
         inner = [TensorSpec((None,), each.dtype) for each, _ in splits]
         varying = TensorSpec(None if values.shape is None else (None, *values.shape[1:]), values.dtype)

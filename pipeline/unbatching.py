@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .blocks import MAX_ROWS, Block
+from .blocks import MAX_ROWS, Block, BlockBuilder
 from .columns import Array, Column
 from .errors import HeadraceError, InvalidArgumentError
 from .flat import GRAIN, inner_origin
 from .place import Path
 from .readers import CHUNK_BYTES, Chunk, failed, nothing, rows_of, slice_of
 from .segment import describe, place
+from .stacking import is_composite
+from .unstacking import unstacked
 from .work import Payload, Work, identities
 
 __all__ = ["unbatched"]
@@ -24,6 +26,9 @@ def unbatched(path: Path, work: Work, payload: Payload) -> Iterator[Chunk]:
     Input positions are those of `Flat`.
     """
     block, (row, before) = payload.block, divmod(work.start, GRAIN)
+    if is_composite(block.structure):
+        yield from _unstacked(path, work, payload)
+        return
     lengths = np.stack([_lengths(each) for each in block.columns]) if block.columns else np.empty((0, block.rows))
     agree = (lengths == lengths[:1]).all(axis=0) & (lengths >= 0).all(axis=0) & (len(lengths) > 0)
     while row < block.rows:
@@ -36,6 +41,32 @@ def unbatched(path: Path, work: Work, payload: Payload) -> Iterator[Chunk]:
             error = place(_disagreement(block, lengths[:, row]), "unbatch", _name(work, payload, row))
             yield failed(error, end * GRAIN)
         row, before = end, 0
+
+
+def _unstacked(path: Path, work: Work, payload: Payload) -> Iterator[Chunk]:
+    """The rows of elements that hold ragged or sparse values, one element after the other."""
+    first, before = divmod(work.start, GRAIN)
+    for row in range(first, payload.block.rows):
+        element = rows_of(payload.block, row, row + 1)
+        try:
+            rows, structure = unstacked(list(next(element.components())), element.structure)
+        except InvalidArgumentError as error:
+            yield failed(place(error, "unbatch", _name(work, payload, row)), (row + 1) * GRAIN)
+            continue
+        origin = inner_origin(path, payload.identities[row].tolist())
+        at, end = before, len(rows)
+        while at < end:
+            builder, low = BlockBuilder(), at
+            while (
+                at < end and builder.nbytes < CHUNK_BYTES and at - low < MAX_ROWS and builder.add(rows[at], structure)
+            ):
+                at += 1
+            offsets = row * GRAIN + np.arange(low, at)
+            behind = (row + 1) * GRAIN if at == end else row * GRAIN + at
+            yield Chunk(builder.build(), offsets, behind, identities(origin, np.arange(low, at)))
+        if before >= end:
+            yield nothing((row + 1) * GRAIN)
+        before = 0
 
 
 def _name(work: Work, payload: Payload, row: int) -> str:

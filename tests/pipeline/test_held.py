@@ -68,6 +68,7 @@ PIPELINES: dict[str, Callable[[list[str]], Dataset]] = {
     "flat_map.shuffle.batch": lambda _: RANGE.shuffle(4).flat_map(some).shuffle(9).batch(3),
     "interleave.map.batch": lambda _: RANGE.shuffle(4).interleave(some, 3, 2).map(noisy).batch(3),
     "interleave.shuffle": lambda _: RANGE.batch(2).interleave(some, 4).shuffle(12).enumerate().shuffle(4),
+    "rows of ragged batches": lambda _: RANGE.map(ragged).ragged_batch(4).unbatch().map(noisy).shuffle(6),
     "unbatch.shuffle": lambda _: RANGE.map(noisy).batch(5).unbatch().map(noisy).shuffle(13),
     "repeat.shuffle.map.filter.batch": lambda _: RANGE.repeat(2).shuffle(9).map(noisy).filter(odd).batch(4),
     "concatenate": lambda _: RANGE.map(noisy).concatenate(RANGE.shuffle(5).map(noisy)).shuffle(15).batch(4),

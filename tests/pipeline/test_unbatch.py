@@ -10,6 +10,7 @@ import pytest
 
 import headrace as hr
 from headrace import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Dataset
+from headrace.pipeline.sparse import SparseTensor
 
 Run = Callable[..., list[list[Any]]]
 Outcomes = Callable[[Iterator[Any]], list[Any]]
@@ -128,3 +129,37 @@ def test_the_spec_loses_its_first_dimension() -> None:
     dataset = Dataset.from_tensor_slices({"a": np.zeros((3, 4, 5)), "b": np.zeros((3, 4), np.int8)})
     assert dataset.unbatch().element_spec == {"a": hr.TensorSpec([5], "float64"), "b": hr.TensorSpec([], "int8")}
     assert Dataset.range(4).batch(2).unbatch().element_spec == hr.TensorSpec([], "int64")
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        lambda rows: rows.ragged_batch(4),
+        lambda rows: rows.ragged_batch(2).batch(2).unbatch(),
+        lambda rows: rows.map(lambda n, row: row).sparse_batch(4, [7]),
+    ],
+    ids=["ragged", "ragged of ragged", "sparse"],
+)
+def test_rows_of_ragged_and_sparse_values_come_apart(run: Run, same: Same, stack: Callable[[Dataset], Dataset]) -> None:
+    rows = Dataset.range(12).map(lambda n: (n, np.full(n % 5, n)))
+    dataset = stack(rows).unbatch()
+    found = run(dataset)[0]
+    if isinstance(found[0], SparseTensor):
+        assert [each.to_dense().tolist() for each in found] == [[n] * (n % 5) + [0] * (7 - n % 5) for n in range(12)]
+        assert dataset.element_spec.values == hr.TensorSpec((None,), np.int64)
+    else:
+        same(found, list(rows))
+        assert dataset.element_spec == (hr.TensorSpec((), np.int64), hr.TensorSpec((None,), np.int64))
+
+
+def test_ragged_rows_of_rows_keep_a_dimension(run: Run) -> None:
+    twice = Dataset.range(6).map(lambda n: np.full(n % 3, n)).ragged_batch(2).batch(2)
+    assert [each.to_list() for each in run(twice.unbatch())[0]] == [[[], [1]], [[2, 2], []], [[4], [5, 5]]]
+    uneven = Dataset.range(3).map(lambda n: np.full(n, n)).ragged_batch(3).map(lambda rows: (rows, np.zeros(2)))
+    with pytest.raises(hr.InvalidArgumentError, match=r"must have one length, not \[3, 2\]"):
+        list(uneven.unbatch())
+    made_up = Dataset.range(1).map(
+        lambda n: SparseTensor(np.zeros((1, 2), np.int64), np.zeros(1), np.array([1 << 60, 1]))
+    )
+    with pytest.raises(hr.InvalidArgumentError, match=r"indices.* has no rows to unbatch"):
+        list(made_up.unbatch())

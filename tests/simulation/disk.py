@@ -89,8 +89,14 @@ class Disk:
         """What the facts say."""
         return Memory.of(map(from_bytes, self.facts))
 
-    def done_with(self, consumer: int) -> dict[int, int]:
-        """How many elements of each epoch a consumer is done with for ever."""
+    def done_with(self, consumer: int, generation: int) -> dict[int, int]:
+        """How many elements of each epoch a consumer is done with for ever.
+
+        Of a life of it that the disk does not know (any more, where the power was cut) that says nothing: what it
+        loaded may be lost, and it is not to know that before it asks.
+        """
+        if any(job.generation(consumer) != generation for job in self.known.book.jobs.values()):
+            return {}
         return {epoch: count for (who, epoch), count in self.acknowledged.items() if who == consumer}
 
     def next_life(self) -> Memory:

@@ -75,7 +75,7 @@ class Trainer:
     consumers: int
     even: str
     enlist: Callable[[], ClientSession]  #: The session of a new life.
-    done_with: Callable[[], Mapping[int, int]]  #: Elements that the disk says are done with, by epoch.
+    done_with: Callable[[int], Mapping[int, int]]  #: Elements that the disk says a life is done with, by epoch.
     think_s: float = 0.03
     leaves_at: tuple[int, int] | None = None  #: Before this epoch and element it is done with the job.
     agreed: list[Saved] = field(default_factory=list)  #: What all scripts of the job are to load, the last one.
@@ -183,7 +183,7 @@ class Trainer:
         assert epoch is not None
         if (life.epoch, life.cursor) != (epoch, number) and (life.epoch == epoch or number > self.seen[epoch]):
             raise Lost(f"epoch {epoch}: element {number} came, {life.cursor} was next, {self.seen} were seen")
-        if number < (least := self.done_with().get(epoch, 0)):
+        if number < (least := self.done_with(self.life.session.generation).get(epoch, 0)):
             raise Lost(f"epoch {epoch}: element {number} came again, {least} were acknowledged")
         step = _step(parcel)
         expected = self.expected(epoch, life.session.base)

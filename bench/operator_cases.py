@@ -134,12 +134,16 @@ CASES = (
     Case("rebatch", M, lambda lib: lib.Dataset.range(M).batch(100).rebatch(BATCH)),
     Case("padded_batch", 65_536, lambda lib: _rows(lib).padded_batch(BATCH)),
     Case("ragged_batch", 65_536, lambda lib: _rows(lib).ragged_batch(BATCH)),
-    Case("sparse_batch", 65_536, lambda lib: _rows(lib).sparse_batch(BATCH, [16])),
+    Case(
+        "sparse_batch",
+        len(COLUMNS["label"]),
+        lambda lib: lib.Dataset.from_tensor_slices(COLUMNS["dense"]).sparse_batch(BATCH, [13]),
+    ),
     Case("window, flat_map", **_range(lambda d: d.window(64).flat_map(lambda w: w), 262_144), reason=INNER),
-    Case("flat_map", **_range(lambda d: d.flat_map(lambda x: _inner(d, x)), M, source=M // 64), reason=INNER),
+    Case("flat_map", **_range(lambda d: d.flat_map(lambda x: _inner(d, x)), 131_072, source=2048), reason=INNER),
     Case(
         "interleave",
-        **_range(lambda d: d.interleave(lambda x: _inner(d, x), cycle_length=4), M, source=M // 64),
+        **_range(lambda d: d.interleave(lambda x: _inner(d, x), cycle_length=4), 131_072, source=2048),
         reason=INNER,
     ),
     # functions of the user

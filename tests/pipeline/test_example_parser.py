@@ -55,7 +55,7 @@ def test_a_batch_of_examples_is_parsed_as_parse_example_does() -> None:
 
 
 #: Features of every kind that a map parses many Examples of at once.
-TOGETHER = {
+TOGETHER: dict[str, FixedLenFeature | FixedLenSequenceFeature] = {
     "vec": FixedLenFeature((2, 2), "float32"),
     "id": FixedLenFeature((), "int32"),
     "name": FixedLenFeature((), bytes),

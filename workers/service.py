@@ -28,7 +28,7 @@ from ..pipeline.messages import VERSION, Bye, Hello, Lease, Message, Pieces, Pro
 from ..pipeline.nodes import Node
 from ..pipeline.pieces import payload_from, piece_buffers
 from ..pipeline.roots import Roots
-from ..pipeline.segment import segment_of
+from ..pipeline.segment import Segment, segment_of
 from ..pipeline.sharing import PeerMemory
 from ..pipeline.sockets import connect, open_socket, send
 from ..pipeline.work import BEHIND, Appetite, Piece, Work
@@ -78,6 +78,9 @@ class WorkerService:
     box: Box
     begun: dict[int, Begun] = field(default_factory=dict)
     graphs: dict[int, tuple[Node, int, Roots]] = field(default_factory=dict)
+    segments: dict[tuple[int, tuple[int, ...]], Segment] = field(
+        default_factory=dict
+    )  #: By job and place in its graph.
     fetching: Fetching = field(init=False)
     memory: PeerMemory = field(default_factory=PeerMemory)
     computed: float = 0.0  #: When it last did.
@@ -164,6 +167,8 @@ class WorkerService:
         self.graphs[program.job] = graph, program.seed, roots
         self.box.clear()
         self.graphs = {job: each for job, each in self.graphs.items() if job in self.session.known}
+        kept = self.graphs.keys() - {program.job}
+        self.segments = {at: each for at, each in self.segments.items() if at[0] in kept}
 
     def _say(self, message: Message, piece: Piece | None) -> None:
         buffers: list[Any] = []
@@ -192,7 +197,8 @@ class WorkerService:
     def _start(self, begun: Begun) -> Iterator[Piece]:
         lease = begun.lease
         graph, seed, roots = self.graphs[lease.job]
-        segment = segment_of(graph, begun.work.segment)
+        at = lease.job, begun.work.segment
+        segment = self.segments[at] = self.segments.get(at) or segment_of(graph, begun.work.segment)
         try:
             for path in files_of(segment.leaf, begun.work):
                 roots.check(path)

@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Many tests wait for processes: a few files at a time take half as long, also on two cores.
-TEST_PROCESSES ?= 3
+# Many tests wait for processes: a few at a time take half as long, also on two cores.
+TEST_PROCESSES ?= 4
 ADAPTERS ?= .venv-adapters
 # Linux has plain wheels with CUDA, of gigabytes, and others without; macOS has one kind.
 TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
@@ -27,7 +27,7 @@ demo: $(VENV)/ready ## The main job: real photographs, a server, two workers, th
 	$(BIN)/headrace demo
 
 test: $(VENV)/ready ## Every test but those marked slow.
-	$(BIN)/python -m pytest -m "not slow" --numprocesses=$(TEST_PROCESSES) --dist=loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses=$(TEST_PROCESSES) --dist=worksteal
 
 $(ADAPTERS)/ready: pyproject.toml
 	$(PYTHON) -m venv $(ADAPTERS)

@@ -141,8 +141,10 @@ class Verdicts:
         path = work.path or store.paths.get(origin, "")
         spot = Spot(job.segment, origin, offset, within, span, path)
         known = self._known.get((spot.segment, spot.origin), {}).get(spot.name)
-        error = piece.error if known is None else from_data(known.error)
-        return Failed(error, spot, piece.ignored)
+        if known is None:
+            return Failed(piece.error, spot, piece.ignored)
+        # What is not computed again does not show whether it failed before or behind an `ignore_errors`.
+        return Failed(from_data(known.error), spot, piece.ignored and known.outcome == IGNORED)
 
     def rulings(self, job: Job, store: Store) -> tuple[tuple[int, int], ...]:
         """What of a job is not to be computed, but fails: first position and the one behind the last, in order."""

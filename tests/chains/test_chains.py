@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import headrace as hr
@@ -16,8 +16,8 @@ from .chain import Files, files_in
 from .checking import check
 from .drawing import drawn
 
-#: `python -m tests.chains 0-19999` checks more of them.
-CHAINS = 500
+#: `python -m tests.chains 0-19999` checks more of them. Parts, since tests are shared out among processes.
+CHAINS, PARTS = 500, 10
 #: Seeds that found something.
 FOUND = (
     449,  # of files that datasets in a dataset read, a failure named the one that was opened last
@@ -37,20 +37,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files_in(tmp_path_factory.mktemp("chains"))
 
 
-@settings(
-    max_examples=CHAINS,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)
-@given(dice=st.randoms(use_true_random=False))
-def test_any_chain_gives_the_same_everywhere(dice: Any, files: Files, services: dict[str, hr.Service]) -> None:
-    check(drawn(dice, files), dice, services)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_any_chain_gives_the_same_everywhere(part: int, files: Files, services: dict[str, hr.Service]) -> None:
+    @seed(part)
+    @settings(
+        max_examples=CHAINS // PARTS,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(dice=st.randoms(use_true_random=False))
+    def gives_the_same(dice: Any) -> None:
+        check(drawn(dice, files), dice, services)
+
+    gives_the_same()
 
 
-@pytest.mark.parametrize("seed", FOUND)
-def test_what_was_found_once(seed: int, files: Files, services: dict[str, hr.Service]) -> None:
-    dice = random.Random(seed)
+@pytest.mark.parametrize("number", FOUND)
+def test_what_was_found_once(number: int, files: Files, services: dict[str, hr.Service]) -> None:
+    dice = random.Random(number)
     check(drawn(dice, files), dice, services)

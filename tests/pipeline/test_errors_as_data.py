@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headrace as hr
+from headrace.pipeline import local_run
 from headrace.pipeline.cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY
 from headrace.pipeline.records import TFRecordWriter, scan_records
 
@@ -366,6 +367,20 @@ def words(found: list[Any]) -> list[Any]:
 
 
 # What can be said.
+
+
+def test_what_failed_behind_an_ignore_errors_still_raises_where_it_goes_on(
+    outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_run, "LEAST_S", 0)
+    monkeypatch.setattr(local_run, "SHARE", 0)
+    dataset = hr.Dataset.from_tensor_slices([1, -1, 3]).ignore_errors().map(picky).map(lambda x: x)
+    whole = outcomes(iter(dataset))
+    for at in range(1, 4):
+        first, again = iter(dataset), iter(dataset)
+        begun = [each for _ in range(at) for each in outcomes_of_one(first, outcomes)]
+        again.load_state_dict(first.state_dict())
+        assert words(begun + outcomes(again)) == words(whole)
 
 
 @pytest.mark.parametrize("wrong", ["", 3, b"skip", "folder/"])

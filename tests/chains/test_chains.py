@@ -44,10 +44,11 @@ def test_any_chain_gives_the_same_everywhere(part: int, files: Files, services: 
         max_examples=CHAINS // PARTS,
         database=None,
         deadline=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(dice=st.randoms(use_true_random=False))
+    # Not dice that hypothesis throws one by one: drawing a chain would take longer than running it.
+    @given(dice=st.randoms(use_true_random=True))
     def gives_the_same(dice: Any) -> None:
         check(drawn(dice, files), dice, services)
 

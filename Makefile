@@ -12,7 +12,7 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-adapters test-chaos test-compose coverage check bench format
+.PHONY: help demo kernels test test-adapters test-chaos test-compose coverage check bench format
 
 help: ## What there is to run.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,7 +26,10 @@ $(VENV)/ready: pyproject.toml
 demo: $(VENV)/ready ## The main job: real photographs, a server, two workers, three epochs of training.
 	$(BIN)/headrace demo
 
-test: $(VENV)/ready ## Every test but those marked slow.
+kernels: $(VENV)/ready ## Compile all kernels, once on this machine: or else every process of the tests does, side by side.
+	$(BIN)/python -m headrace.pipeline.warm
+
+test: kernels ## Every test but those marked slow.
 	$(BIN)/python -m pytest -m "not slow" --numprocesses=$(TEST_PROCESSES) --dist=worksteal
 
 $(ADAPTERS)/ready: pyproject.toml

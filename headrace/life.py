@@ -157,5 +157,5 @@ def warm_up() -> None:
     if not marker().exists():
         from .pipeline.warm import warm  # it pulls in everything
 
-        print("headrace: compiling kernels, once on this machine (about half a minute)", file=sys.stderr, flush=True)
-        warm()
+        told = "headrace: compiling kernels, once on this machine (about half a minute)"
+        warm(lambda: print(told, file=sys.stderr, flush=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,11 +33,21 @@ from .tracks import pack, unpack
 __all__ = ["steps", "warm"]
 
 
-def warm() -> None:
-    """Run every kernel once on a little data, so that its machine code lies in the cache folder. Half a minute."""
-    for _ in steps():
-        continue
-    marker().touch()
+def warm(tell: Callable[[], None] = lambda: None) -> None:
+    """Run every kernel once on a little data, so that its machine code lies in the cache folder. Half a minute.
+
+    Nothing where that was done on this machine. Of several processes one does it, and the others wait; `tell` is called
+    before either.
+    """
+    if marker().exists():
+        return
+    tell()
+    with marker().with_name("warming").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with this process, too
+        if not marker().exists():
+            for _ in steps():
+                continue
+            marker().touch()
 
 
 def steps() -> Iterator[None]:
@@ -114,3 +125,7 @@ def _images(_: Path) -> None:
         adjust_hue(image, 0.5)
         for interpolation in ("bilinear", "nearest"):
             rotate(image, 30, interpolation)
+
+
+if __name__ == "__main__":
+    warm(lambda: print("compiling kernels, once on this machine (about half a minute)", flush=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -97,3 +98,28 @@ def test_that_kernels_are_compiled_is_known_of_these_sources_in_this_place_as_th
     assert marker_in(other) != first, "numba compiles anew for sources elsewhere"
     os.utime(one / "crc.py", ns=(0, 1))
     assert marker_in(one) != first, "and for those that were touched"
+
+
+#: Compiles what is not compiled yet.
+WARM = """
+from headrace.pipeline.kernels.compile import marker
+from headrace.pipeline.warm import warm
+warm(lambda: print(marker(), flush=True))
+"""
+
+
+def test_of_several_processes_one_compiles_and_the_others_wait_for_it(tmp_path: Path) -> None:
+    (tmp_path / "kernels").mkdir()
+    with (tmp_path / "kernels" / "warming").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        environment = {**os.environ, "HEADRACE_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-c", WARM]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout is not None
+            marker = Path(other.stdout.readline().strip())
+            with pytest.raises(subprocess.TimeoutExpired):
+                other.wait(1.0)
+            marker.touch()  # as whoever has the lock does in the end
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert other.wait(60) == 0
+    assert not list(tmp_path.rglob("*.nbc")), "it has compiled something"

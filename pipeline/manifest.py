@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ COMPRESSIONS = ("", "GZIP", "ZLIB")
 FORMAT, VERSION = "headrace elements", 1
 #: No file has more records, and no shard a larger number.
 _MOST = 1 << 62
-#: How often it is looked whether something is there.
+#: How often it is looked whether something is there,
 _LOOK_S = 0.1
+#: and how long nothing may change there before whoever waits gives up.
+PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +197,34 @@ def read_manifest(folder: str) -> Manifest:
 
 
 def wait_for(folder: str) -> Manifest:
-    """What a folder holds, once something is saved there.
+    """What a folder holds, once something is saved there; as long as a save makes progress.
 
     Raises:
         DataLossError: the manifest is damaged, or of another version.
+        FailedPreconditionError: nothing was written there for PATIENCE_S.
     """
+    before, until = None, 0.0
     while True:
         try:
             return read_manifest(folder)
-        except (NotFoundError, FailedPreconditionError):
-            time.sleep(_LOOK_S)
+        except (NotFoundError, FailedPreconditionError) as error:
+            if (now := _written(folder)) != before:
+                before, until = now, time.monotonic() + PATIENCE_S
+            elif time.monotonic() >= until:
+                raise FailedPreconditionError(
+                    f"{folder}: no save was finished there, and nothing was written for {PATIENCE_S:,.0f} s. Is the "
+                    f"program that saves still running, and to this folder? {error}"
+                ) from error
+        time.sleep(_LOOK_S)
+
+
+def _written(folder: str) -> list[tuple[str, int]]:
+    """What files there are, and how long."""
+    found = []
+    for path in sorted(Path(folder).rglob("*")):
+        with suppress(OSError):  # it was just removed
+            found.append((str(path), path.stat().st_size))
+    return found
 
 
 def _nothing(folder: str) -> HeadraceError:

@@ -145,7 +145,8 @@ class Keeping(Chapter):
             compression: what was saved, if given, must have it.
             reader_func: from a dataset that has a dataset for each file, in the order of their numbers, to the
                 elements: `lambda files: files.shuffle(8).interleave(lambda file: file)`.
-            wait: until a save has been finished, where none has, rather than raise.
+            wait: until a save has been finished, where none has, rather than raise; at most ten minutes in which
+                nothing is written there.
 
         Raises:
             NotFoundError: there is nothing that was saved.

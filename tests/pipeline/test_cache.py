@@ -18,21 +18,11 @@ from headrace.pipeline.operators.protocol import Signal
 from headrace.pipeline.token import unpack_state
 
 from ..conftest import assert_same
+from .counted import Counted
 from .resuming import resumes_everywhere
 
 Run = Callable[..., list[list[Any]]]
 Outcomes = Callable[[Iterator[Any]], list[Any]]
-
-
-class Counted:
-    """A function that counts its calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, x: Any) -> Any:
-        self.calls += 1
-        return x * x
 
 
 def drawn(x: Any, rng: np.random.Generator) -> tuple[Any, int]:

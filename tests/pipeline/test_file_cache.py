@@ -22,20 +22,10 @@ from headrace.pipeline.errors import FileError, to_data
 from headrace.pipeline.roots import Roots
 
 from ..conftest import assert_same
+from .counted import Counted
 from .resuming import resumes_everywhere
 
 Outcomes = Callable[[Iterator[Any]], list[Any]]
-
-
-class Counted:
-    """A function that counts its calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, x: Any) -> Any:
-        self.calls += 1
-        return x * x
 
 
 def described(x: Any, rng: np.random.Generator) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 import headrace as hr
 from headrace import Dataset
+from headrace.pipeline import manifest
 
 from .resuming import resumes_everywhere
 
@@ -147,6 +148,12 @@ def test_loading_may_wait_until_a_save_is_finished(tmp_path: Path) -> None:
     Dataset.range(3).save(tmp_path / "later")
     thread.join()
     assert found == [0, 1, 2]
+
+
+def test_whoever_waits_for_a_save_that_never_comes_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "PATIENCE_S", 0.2)
+    with pytest.raises(hr.FailedPreconditionError, match=r"nothing was written for 0 s.*still running"):
+        Dataset.load(tmp_path / "never", wait=True)
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,13 @@ class Alive:
         del self.conversations[job, talk.consumer]
         self.wanted.pop((job, talk.consumer), None)
         if not self.talks(job):
-            self.memories.pop(job, None)
-            for run in self.runs_of(job):
-                yield from self.stop(run)
+            yield from self.rest(job)
+
+    def rest(self, job: int) -> Iterator[Action]:
+        """Nobody is there for whom to compute or keep anything; whoever comes goes on from a checkpoint."""
+        self.memories.pop(job, None)
+        for run in self.runs_of(job):
+            yield from self.stop(run)
 
     def tidy(self, entry: JobEntry) -> Iterator[Action]:
         """Stop what nobody is in any more."""

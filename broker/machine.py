@@ -39,6 +39,8 @@ __all__ = ["Action", "Ask", "Broker", "Event", "FromClient", "FromWorker", "Gone
 
 #: How often to look for jobs that nobody came back for.
 SWEEP_S = 60.0
+#: So many of those are kept; of more, the one that was left first is closed.
+LEFT_MOST = 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,9 +128,12 @@ class Broker(Epochs):
         """Close jobs whose clients have ended without a word. Who returns still later registers anew, and goes on."""
         jobs = self.book.jobs.keys() - {job for job, _ in self.conversations}
         self.missed = {job: self.missed.get(job, self.now) for job in jobs}
-        for job in sorted(jobs):
-            if self.now - self.missed[job] >= self.forget_s:
+        oldest = sorted(jobs, key=lambda job: (self.missed[job], job))
+        for place, job in enumerate(oldest):
+            if place < len(oldest) - LEFT_MOST or self.now - self.missed[job] >= self.forget_s:
                 yield from self.close(job)
+            elif self.now - self.missed[job] >= self.idle_s:
+                yield from self.rest(job)
 
     def _client(self, peer: str, message: Message) -> Iterator[Action]:
         match message:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
 from ..pipeline.cache_files import Request
-from ..pipeline.caching import Desk
+from ..pipeline.caching import Desk, Nothing
 from ..pipeline.columns import Array
 from ..pipeline.counts import Counts
 from ..pipeline.cutting import cut_at
@@ -139,7 +139,7 @@ class Run:
     def unfit(self, error: Exception) -> HeadraceError:
         """What a checkpoint is that does not fit: one from a token may hold anything."""
         if isinstance(error, HeadraceError):
-            return error
+            return error.with_traceback(None)  # whose frames hold us
         return MalformedMessage(f"the state does not fit this pipeline: {type(error).__name__}: {error}")
 
     def _judge(self) -> None:
@@ -408,8 +408,13 @@ class Run:
         return sum(stream.waiting_bytes for stream in self.streams)
 
     def close(self) -> None:
-        """Give up all leases."""
+        """Give up all leases, and let go of what leads back here.
+
+        Else all that it holds, as slabs and their descriptors, would stay until Python looks for circles, which it does
+        the more rarely the more there is.
+        """
         self.operator.close()
+        self.operator = Nothing()
 
     def why_waiting(self) -> str:
         """In words, what is waited for."""

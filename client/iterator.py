@@ -197,9 +197,12 @@ class ServiceIterator(TellingIterator):
             self._finish()
             raise StopIteration
         self._mask = parcel.mask
-        if parcel.error is not None:
+        if (error := parcel.error) is not None:
             self._say(self._session.handle(Take(1)))
-            raise parcel.error
+            try:
+                raise error
+            finally:
+                del error, parcel  # its traceback holds this frame: else they, and this iterator, would hold each other
         assert parcel.layout is not None, "a parcel holds a block or an error"
         block = block_from(parcel.layout, parcel.buffer)
         self._learn(block.nbytes / block.rows)

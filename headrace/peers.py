@@ -133,6 +133,7 @@ class Peers:
         if len(self.known) > MOST:
             silent = next(iter(self.known))  # for longest
             del self.known[silent], self.heard[silent]
+            self.memory.forget(silent)
         return True
 
     def send(self, peer: str, message: Message, buffers: Sequence[Any] = ()) -> bool:

@@ -106,21 +106,31 @@ def settings(
     desk: Desk | None = None,
 ) -> Settings:
     """How to build a graph so that it is computed here."""
-    found = Settings(
+    place = Computing(store, seed, epoch, verdicts or Verdicts())
+    return Settings(
         store,
         seed,
         epoch,
-        stream=lambda segment, feed, counts: Stream(segment, feed, found, inside, nested, counts),
+        stream=lambda segment, feed, counts: Stream(segment, feed, place, inside, nested, counts),
         cut=lambda leaf, path: (0, None),
         rows_each=lambda rows: max(1, rows),
         buffer_bytes=buffer_bytes_of(node) or BUFFER_BYTES,
         folder=folder,
-        verdicts=verdicts or Verdicts(),
+        verdicts=place.verdicts,
         memory=memory,
         shelves=shelves,
         desk=desk,
     )
-    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computing:
+    """What streams that are computed here need to know."""
+
+    store: Store
+    seed: int
+    epoch: int
+    verdicts: Verdicts
 
 
 @dataclass(slots=True)
@@ -132,7 +142,7 @@ class Stream(Operator):
 
     segment: Segment
     feed: Feed
-    settings: Settings
+    settings: Computing | Settings
     inside: Inside | None = None
     nested: bool = False
     counts: Counts = field(default_factory=Counts)

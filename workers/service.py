@@ -189,6 +189,9 @@ class WorkerService:
         started = monotonic()
         self.box.working()
         piece = next(begun.pieces)
+        if piece.error is not None:
+            # Its text says all. Its frames hold what was at hand, this error, too, and would do so for long.
+            piece.error.__traceback__ = piece.error.__cause__ = piece.error.__context__ = None
         self.box.clear()
         self.computed = monotonic()
         self.session.busy_s += self.computed - started

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from ..draws import Draws
-from ..errors import HeadraceError
+from ..errors import FunctionError, HeadraceError
 from ..spot import Spot
 from ..store import Handles, Store
 
@@ -33,6 +33,19 @@ class Failed:
     spot: Spot | None = None  #: Where it stands in a segment's input, if it does.
     ignored: bool = False  #: Whether an `ignore_errors` behind it, in the same segment, drops it.
     operator: str = ""  #: What failed, where the error does not tell.
+
+    def __post_init__(self) -> None:
+        _untrace(self.error)
+
+
+def _untrace(error: BaseException | None) -> None:
+    """Let go of the frames in which something failed: they hold all that was at hand, and soon that failure, too.
+
+    Only the collector would break such a circle, and late. What a function raised keeps its own, for people to see.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = None if isinstance(error, FunctionError) else error.__cause__ or error.__context__
 
 
 Pulled: TypeAlias = Handles | Signal | Failed

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from headrace.broker import machine
 from headrace.broker.book import Closed
 from headrace.broker.machine import Action, Gone, Reply, Tick
 from headrace.pipeline.errors import InvalidArgumentError
@@ -145,3 +146,29 @@ def test_a_client_that_comes_back_in_time_keeps_its_job(house: House) -> None:
             house.tell(Gone("client"))
         assert not house.broker.runs
         assert house.say(Open(1, 1, 9, 0, 0)) == [Opened(SESSION, 0)]
+
+
+def test_of_a_job_whose_epoch_failed_and_that_nobody_came_back_to_nothing_is_kept() -> None:
+    house = House(dataset_of())
+    house.broker.idle_s = 60.0
+    house.open()
+    consume(house, SESSION, 0, 3)
+    house.broker.runs[1, 0].error = InvalidArgumentError("it cannot go on")
+    house.tell(Tick(10.0))
+    assert not house.broker.conversations
+    assert house.broker.memories, "it may be opened again at once"
+    for now in (60.0, 120.0, 180.0):
+        house.tell(Tick(now))
+    assert not house.broker.memories
+    assert house.broker.book.jobs.keys() == {1}, "it is known still"
+
+
+def test_of_jobs_that_nobody_is_at_so_many_are_kept_the_last_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "LEFT_MOST", 3)
+    house = House(dataset_of())
+    for number in range(1, 8):
+        house.say(Register(f"key-{number}", b"graph", 5), peer="client")
+        if number == 2:
+            house.say(Open(1, 2, 9, 0), peer="client")
+        house.tell(Tick(100.0 * number))
+    assert house.broker.book.jobs.keys() == {2, 5, 6, 7}, "somebody is at the second"

@@ -97,3 +97,14 @@ def test_who_has_been_silent_for_long_loses_the_name(house: House, monkeypatch: 
     monkeypatch.setattr(module, "SILENT_S", 60.0)
     assert house.say(first, Heartbeat()) == []
     assert isinstance(answer(first), Refused)
+
+
+def test_of_peers_that_are_not_known_any_more_nothing_is_known(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    forgotten: list[str] = []
+    monkeypatch.setattr(ServerMemory, "forget", lambda memory, peer: forgotten.append(peer))
+    for number in range(6):
+        name = f"worker-{number}"
+        assert house.say(house.enter(name), Heartbeat()) == [(name, Heartbeat())]
+    assert forgotten == ["worker-0", "worker-1", "worker-2"]
+    assert list(house.peers.known) == list(house.peers.heard) == ["worker-3", "worker-4", "worker-5"]

@@ -101,7 +101,7 @@ class Alive:
             outbox.skip = cursors.get(consumer, place.acknowledged if place.epoch == epoch else 0)
         run = Run(entry.number, epoch, self.decode(entry.graph), entry.seed, self.limits, self.splits)
         run.memory = self.memories.setdefault(entry.number, Memory())
-        run.folder, run.rounds, run.checkpoint_at = entry.folder, rounds, self.now
+        run.folder, run.rounds, run.begun, run.checkpoint_at = entry.folder, rounds, self.now, self.now
         run.name, run.foreign = f"{derive('run', entry.key):016x}", known.rewound is not None
         needed = min((each.skip for each in rounds.outboxes if not each.left), default=0)
         checkpoint = known.checkpoint
@@ -119,6 +119,16 @@ class Alive:
     def _usable(self, checkpoint: Checkpointed, cursor: int) -> bool:
         """Whether a run that begins at a checkpoint can give the elements from `cursor` on."""
         return checkpoint.cursor <= cursor
+
+    def go_on_without(self, run: Run, idle_s: float) -> None:
+        """Consumers that are gone for so long hold up the others no more, who else might wait for ever.
+
+        Of these each may be one that had all it wanted, where a power cut took its last word.
+        """
+        if run.full and self.now - run.begun >= idle_s:
+            for consumer, outbox in enumerate(run.rounds.outboxes):
+                if (run.job, consumer) not in self.conversations and not (outbox.left or outbox.away):
+                    outbox.depart()
 
     def stop(self, run: Run) -> list[Action]:
         """Give up a run; it can be begun again."""

@@ -40,7 +40,7 @@ def _end(run: Run, talk: Conversation, outbox: Outbox) -> Ended:
 def missing(entry: JobEntry, run: Run, talks: dict[int, Conversation], now: float) -> str:
     """Who keeps the others waiting: the consumer that is furthest behind, since when, and where it is."""
     boxes = run.rounds.outboxes
-    behind = [consumer for consumer, outbox in enumerate(boxes) if not outbox.left]
+    behind = [consumer for consumer, outbox in enumerate(boxes) if not (outbox.left or outbox.away)]
     consumer = min(behind, key=lambda each: boxes[each].acknowledged, default=0)
     return _silent(entry, consumer, talks.get(consumer), now) + (
         f": epoch {run.epoch}, round {boxes[consumer].acknowledged}"

@@ -83,6 +83,8 @@ class Desk:
     def give(self, message: AskToken, entry: JobEntry, run: Run) -> Token | list[Scan]:
         """Where a job stands behind what a consumer took, or what has to be looked at before that can be told."""
         element = run.rounds.base + run.rounds.consumers * message.taken
+        if run.ended:  # a last round that was filled up has fewer
+            element = min(element, max(run.rounds.base, run.rounds.produced))
         state = _newest(entry.entry(run.epoch), run, element)
         if state is None:
             return Token(message.session, message.taken, element, b"")

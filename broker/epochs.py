@@ -124,7 +124,7 @@ class Epochs(Alive):
             return
         there = max((each.acknowledged for each in entry.places if each.epoch == epoch), default=0)
         # Of several none goes back: where one is behind, those ahead of it stay where they are.
-        came_back, backward = place.left, epoch < place.epoch and entry.consumers == 1
+        came_back, backward = place.left and not place.rewound, epoch < place.epoch and entry.consumers == 1
         yield self.record(EpochOpened(job, epoch, generation, consumer))
         if came_back:  # what it missed is gone: it goes on where the others are
             run = self.runs.get((job, epoch))
@@ -160,7 +160,7 @@ class Epochs(Alive):
         if run is not None:
             outbox = run.rounds.outboxes[consumer]
             if outbox.reaches(cursor) and (again or not outbox.touched(cursor)):
-                outbox.skip, outbox.left = min(outbox.skip, cursor), False
+                outbox.skip, outbox.left, outbox.away = min(outbox.skip, cursor), False, False
                 run.opened = True
                 return
             yield from self.stop(run)

@@ -109,6 +109,8 @@ class Broker(Epochs):
                 self.now = now
                 for talk in list(self.conversations.values()):
                     yield from self._look_after(talk)
+                for run in self.runs.values():
+                    self.go_on_without(run, self.idle_s)
                 if now - self.swept >= SWEEP_S:
                     self.swept = now
                     yield from self._forget()
@@ -147,7 +149,7 @@ class Broker(Epochs):
                 yield from self._ask_token(peer, message)
             case Close(job, generation, consumer):
                 place = self.place(job, consumer)
-                if place is not None and generation >= place.generation and not (place.left or place.rewound):
+                if place is not None and generation >= place.generation and not place.left:
                     yield from self.leave(job, consumer)
 
     # Jobs.

@@ -46,6 +46,7 @@ class Outbox:
     acknowledged: int = 0
     skip: int = 0  #: Elements before this number need not be delivered: they were.
     left: bool = False  #: Whether the consumer wants nothing more: all counts as acknowledged.
+    away: bool = False  #: Whether it is gone for so long that nothing is kept for it.
     nbytes: int = 0  #: Of all parcels in it.
     parcels: deque[Parcel] = field(default_factory=deque)
 
@@ -55,13 +56,15 @@ class Outbox:
         self.produced = parcel.next
         self.parcels.append(parcel)
         self.nbytes += parcel.nbytes
-        if not self.wants(parcel.next):
+        if self.away:
+            self.depart()
+        elif not self.wants(parcel.next):
             self.sent = self.produced
             self.acknowledge(parcel.next)
 
     def wants(self, end: int) -> bool:
         """Whether anything of the elements before `end` is still to be delivered."""
-        return end > self.skip and not self.left
+        return end > self.skip and not (self.left or self.away)
 
     def acknowledge(self, cursor: int) -> bool:
         """All before `cursor` is done with; whether that is news."""
@@ -77,6 +80,11 @@ class Outbox:
         self.left = True
         self.sent = self.produced
         self.acknowledge(self.produced)
+
+    def depart(self) -> None:
+        """Nobody is there: nothing is kept, and what was not acknowledged is computed again for whoever comes."""
+        self.away, self.sent, self.nbytes = True, self.produced, 0
+        self.parcels.clear()
 
     def unsent(self, until: int) -> Iterator[Parcel]:
         """Parcels that begin before `until` and were not sent yet; they count as sent."""

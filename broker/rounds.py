@@ -64,17 +64,24 @@ class Rounds:
     @property
     def acknowledged(self) -> int:
         """Rounds that all consumers that are there are done with."""
-        return min((each.acknowledged for each in self.outboxes if not each.left), default=max(0, self.made))
+        there = (each.acknowledged for each in self.outboxes if not (each.left or each.away))
+        return min(there, default=max(0, self.made))
 
     @property
     def settled(self) -> int:
         """Elements of the epoch, from its first, that nobody will need again."""
-        return self.base + self.consumers * self.acknowledged
+        needed = (each.acknowledged for each in self.outboxes if not each.left)
+        return self.base + self.consumers * min(needed, default=max(0, self.made))
 
     @property
     def nbytes(self) -> int:
         """Of all that is not acknowledged."""
         return sum(each.nbytes for each in self.outboxes)
+
+    @property
+    def filled_up(self) -> int:
+        """By fewer elements than this the end of an epoch can lie behind its last one, as consumers count."""
+        return self.consumers if self.even == "pad" else 1
 
     @property
     def lacking(self) -> int:
@@ -85,7 +92,7 @@ class Rounds:
         """The same from the start of the epoch, for consumers that have what they have."""
         other = Rounds(self.consumers, self.base, self.even, self.room, store)
         for new, old in zip(other.outboxes, self.outboxes, strict=True):
-            new.skip, new.left = old.skip, old.left
+            new.skip, new.left, new.away = old.skip, old.left, old.away
         return other
 
     def to_data(self) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class Run:
     memory: Memory | None = None  #: Of the caches of its job.
     desk: Desk = field(init=False)
     requests: list[Request] = field(default_factory=list)  #: About the files of caches, to be taken.
+    begun: float = 0.0  #: When.
     opened: bool = False  #: Whether a consumer is in it; before, it computes ahead.
     followed: bool = False  #: Whether the next epoch's run was begun behind it.
     effort: Effort = field(default_factory=Effort)
@@ -295,7 +296,7 @@ class Run:
         """The epoch's end, or that of computing again what a checkpoint held: without all of it, from the start."""
         if not isinstance(self.operator, Recovered) or self.state is None:
             self.operator.close()
-            if self.rounds.produced < self.rounds.base:
+            if self.rounds.base - self.rounds.produced >= self.rounds.filled_up:
                 self.error = FailedPreconditionError(
                     f"the state stands after {self.rounds.base:,} elements of epoch {self.epoch}, which has only "
                     f"{self.rounds.produced:,} here: does a function do other things than when it was taken?"

@@ -273,7 +273,8 @@ class ClientSession:
                 if self.welcomed is not None:
                     self.welcomed = self.job = self.session = None
                     yield from self._ask()
-            case Registered(key, job, generation) if key == self.register.key:
+            case Registered(key, job, generation) if key == self.register.key and self.job is None:
+                # Or else it is late word, perhaps of a former server, to which this number meant another job.
                 self.job = job
                 self._outlive(generation)
                 yield from self._ask()
@@ -325,7 +326,7 @@ class ClientSession:
 
     def _outlive(self, generation: int) -> None:
         """Who comes anew is the newest life of this consumer, whatever the clocks of hosts say."""
-        if not self.entered and self.generation <= generation:
+        if not self.entered and self.generation < generation:  # its own is known where only Opened was lost
             self.generation = generation + 1 + self.generation % APART
 
     def _asked(self, session: Session) -> bool:

@@ -26,7 +26,7 @@ from .reference import reference
 from .timeline import Timeline
 from .trainer import Life, Saved, Trainer
 from .trouble import strike
-from .weather import STRAY_S, Faults, Lost, Network, Weather
+from .weather import Faults, Lost, Network, Weather
 
 __all__ = ["IDLE_S", "Cluster"]
 
@@ -113,7 +113,7 @@ class Cluster:
         """Whether all trainers have had all that they wanted."""
         return all(each.done for each in self.trainers)
 
-    def run(self, limit_s: float = 200.0) -> Cluster:
+    def run(self, limit_s: float = 400.0) -> Cluster:
         """Until all loops have had all epochs; Lost where that takes too long."""
         while not self.done:
             self.timeline.step()
@@ -125,7 +125,7 @@ class Cluster:
 
     def settle(self) -> None:
         """After the end, in calm weather, nothing is left of these epochs; and of the job, once it is closed."""
-        self.weather.faults = Faults()
+        stray_s, self.weather.faults = self.weather.faults.stray_s, Faults()
         self._have_workers()
         for worker in self.crew.workers.values():
             worker.stopped_until = self.now
@@ -133,7 +133,7 @@ class Cluster:
             trainer.cut_until = self.now
         # A refusal names no session: one from before a script loaded what all agreed on, if it comes again late, has
         # the script load that once more, and the others with it. They are at work then, and nothing is left behind.
-        self.timeline.wait(STRAY_S)
+        self.timeline.wait(stray_s)
         self.run(self.now + 100.0)
         self.timeline.wait(8.0)
         self.check_epochs_are_over()

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from .timeline import Timeline
 
-__all__ = ["STRAY_S", "Faults", "Lost", "Network", "Weather"]
+__all__ = ["Faults", "Lost", "Network", "Weather"]
 
 #: An echo is on its way for so long at most.
 ECHO_S = 10.0
-#: After so long all that was said has come, with what is said at once in answer: echoes, and what is late.
-STRAY_S = ECHO_S + 2.0
+#: What is late comes within so long, with what is said at once in answer.
+LATE_S = 2.5
 
 
 class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
@@ -41,6 +41,11 @@ class Faults:
     saves: float = 0.0  #: A training script asks for a token,
     rewinds: float = 0.0  #: or loads one that was given.
     compactions: float = 0.0
+
+    @property
+    def stray_s(self) -> float:
+        """After so long all that was said has come."""
+        return ECHO_S * (self.echo > 0) + LATE_S
 
     @property
     def calm(self) -> Faults:

@@ -338,6 +338,21 @@ def test_who_comes_anew_is_newer_than_all_that_came_before_whatever_its_clock_sa
     assert again.generation == 1010
 
 
+def test_where_its_own_open_was_heard_and_the_answer_lost_it_is_no_life_before_it(third: ClientSession) -> None:
+    (opening,) = hear(third, Registered("job:x", 4, generation=3))
+    third.handle(Tick(5.0))
+    third.welcomed = third.job = None
+    hear(third, Welcome(1, 1.0))
+    assert hear(third, Registered("job:x", 4, generation=9)) == [opening], "of its own generation"
+
+
+def test_late_word_of_a_registration_with_a_former_server_changes_nothing(third: ClientSession) -> None:
+    hear(third, Registered("job:x", 4))
+    hear(third, Opened((9, 1, 4, 0, 2), 7))
+    assert hear(third, Registered("job:x", 3)) == []
+    assert said(third.close()) == [Close(4, 9, 2)]
+
+
 @pytest.mark.parametrize(("wanted", "given", "entered"), [(-1, 0, True), (-1, 3, True), (-4, 3, True), (-4, 2, False)])
 def test_an_epoch_at_least_is_that_or_a_later_one(wanted: int, given: int, entered: bool) -> None:
     session = ClientSession(hello=HELLO, register=REGISTER, generation=9, window=4)

@@ -263,10 +263,6 @@ def waiting_for_who_has_left(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Broker, "go_on_without", lambda self, run, idle_s: None)
 
 
-def waiting_for_who_is_gone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Broker, "go_on_without", lambda self, run, idle_s: None)
-
-
 # What is on disk.
 
 
@@ -366,14 +362,6 @@ ABLATIONS = {
         consumers=2,
         leaves_at=(0, 2),
         limits=replace(OFTEN, budget_bytes=100),
-    ),
-    "an end to waiting for who is gone": Ablation(
-        take_away=waiting_for_who_is_gone,
-        pipeline="flat",
-        consumers=3,
-        slow=8.0,
-        faults=Faults(server_crashes=1.0, power_cuts=1.0),
-        limits=replace(OFTEN, budget_bytes=1),
     ),
     "checkpoints behind acknowledgement": Ablation(
         take_away=no_waiting_for_acknowledgement,

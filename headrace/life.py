@@ -127,7 +127,7 @@ def heed_signals(daemon: Daemon) -> None:
 
 
 def take_apart(daemon: Daemon, doors: list[Door], context: zmq.Context[zmq.Socket[bytes]]) -> None:
-    """End its workers, close all that is open; an embedded server leaves no folder."""
+    """End its workers, close all that is open, leave nothing half-written; an embedded server leaves no folder."""
     daemon.launcher.stop()
     for said in daemon.launcher.printed():
         print_named(*said)
@@ -137,6 +137,7 @@ def take_apart(daemon: Daemon, doors: list[Door], context: zmq.Context[zmq.Socke
     context.term()
     if daemon.journal is not None:
         daemon.journal.close()
+    daemon.caches.close()
     if daemon.config.state is None:
         shutil.rmtree(daemon.config.folder, ignore_errors=True)
 

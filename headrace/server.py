@@ -344,8 +344,6 @@ class Server:
                 yield from self._broke(order)
             case Scan():
                 yield Look(order)
-            case Shelve():
-                yield Store(order)
 
     def _coordinate(self, event: coordinator_machine.Event) -> Iterator[Action]:
         for action in self.coordinator.handle(event):
@@ -390,6 +388,8 @@ class Server:
                     yield To(peer, message, [block.buffer] if block is not None else ())
                 case broker_machine.Tell(worker, message):
                     yield To(worker, message)
+                case broker_machine.Ask(Shelve() as order):
+                    yield Store(order)  # in its turn: what is kept is there before the end is told
                 case broker_machine.Ask(order):
                     self.orders.append(order)
                 case AskFile():

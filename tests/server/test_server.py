@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Tick, To, Trouble
+from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Store, Tick, To, Trouble
 from headrace.pipeline.blobs import Sent
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.graph import decode_outline, encode
@@ -40,6 +41,8 @@ from headrace.pipeline.messages import (
     Welcome,
     WhatIs,
 )
+from headrace.pipeline.orders import Scanned
+from headrace.pipeline.resolve import resolve
 from headrace.pipeline.roots import Roots
 from headrace.server import LAUNCHER_S, PRINTED_MOST, Server
 from headrace.whereabouts import LATELY_S
@@ -364,3 +367,17 @@ def test_a_worker_is_told_what_the_owner_of_a_job_may_read() -> None:
     (program,) = house.told(worker, house.say(worker, WhatIs(job)))
     assert program == Program(job, GRAPH, 1, ["/data", "/home/ann"])
     assert house.server.roots_in(77) == Roots(())
+
+
+def test_what_an_epoch_keeps_is_there_before_its_end_is_told() -> None:
+    house = House()
+    node: Any = resolve(Dataset.range(0).snapshot("/kept").node)
+    session = house.open(graph=encode(node, Sent()))
+    house.say("client", Next(session, 0, 0, until=1))
+    actions = house.server.handle(Scanned(session[2], f"/kept/{node.digest}", (), "shelf"))
+    found = [each for each in actions if isinstance(each, Store) or (isinstance(each, To) and each.peer == "client")]
+    stored, told = found
+    assert isinstance(stored, Store)
+    assert stored.order.ended
+    assert isinstance(told, To)
+    assert isinstance(told.message, Ended)

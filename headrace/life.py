@@ -26,6 +26,7 @@ from .pipeline.sockets import own
 from .server import Server
 from .users import roots_by
 from .workers.launcher import Launcher
+from .workers.nursery import Nursery
 from .workers.output import print_named
 
 if TYPE_CHECKING:
@@ -48,13 +49,14 @@ def run(config: DaemonConfig) -> None:
         ServiceError: it cannot listen where it should.
         InvalidArgumentError: TCP without keys, or an address that is none.
     """
+    nursery = Nursery.open()  # before there is a socket, a secret or a thread
     warm_up()
     context = zmq.Context()
     own(config.folder)
     rules = Rules(config.allow_code, config.modules)
     doors, listen = open_doors(context, config.folder, config.listen, config.keys, config.insecure, rules)
     page = open_page(config.metrics)
-    daemon = put_together(config, doors, listen)
+    daemon = put_together(config, doors, listen, nursery)
     daemon.show = page.show if page is not None else None
     heed_signals(daemon)
     try:
@@ -72,7 +74,7 @@ def run(config: DaemonConfig) -> None:
         take_apart(daemon, doors, context)
 
 
-def put_together(config: DaemonConfig, doors: list[Door], listen: list[str]) -> Daemon:
+def put_together(config: DaemonConfig, doors: list[Door], listen: list[str], nursery: Nursery | None) -> Daemon:
     """A daemon behind open doors, with all that it remembers of its last life."""
     blobs = (config.state or config.folder) / "blobs"
     blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +85,7 @@ def put_together(config: DaemonConfig, doors: list[Door], listen: list[str]) -> 
     )
     server.broker.allocate = slabs.allocate
     server.roots_of = roots_by(config.roots, next((door.gate.authorized for door in doors if door.gate), None))
-    launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs)
+    launcher = Launcher(count=config.workers, folder=config.folder, server=listen[0], blobs=blobs, nursery=nursery)
     depot = Depot(Blobs(blobs))
     if config.state is not None:
         depot.sweep(entry.graph for entry in server.broker.book.jobs.values())

@@ -5,29 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from .workers.threads import set_one_each
 
 __all__ = ["start"]
 
 
 def start(role: str, arguments: Sequence[str]) -> None:
     """Run a worker or a server in this process until it ends."""
-    (_worker if role == "worker-process" else _server)(arguments)
+    set_one_each()
+    if role == "worker-process":
+        from .workers.starting import run_worker
 
-
-def _worker(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser("headrace worker", description="Compute what a server leases out.")
-    parser.add_argument("--server", required=True, help="address of the server")
-    parser.add_argument("--name", required=True, help="name of this worker, unlike any other's")
-    parser.add_argument("--blobs", type=Path, required=True, help="folder of the server's blobs")
-    parser.add_argument("--box", type=Path, required=True, help="file that says on which element it is")
-    parser.add_argument("--launcher", default="", help="name of its launcher, unless that is the server")
-    parser.add_argument("--key", type=Path, help="key file of the connection")
-    parser.add_argument("--lifeline", type=int, help="descriptor of a pipe that closes when its starter ends")
-    given = _parsed(parser, arguments)
-    from .workers.service import WorkerConfig, run
-
-    run(WorkerConfig(**given))
+        run_worker(arguments)
+    else:
+        _server(arguments)
 
 
 def _server(arguments: Sequence[str]) -> None:
@@ -49,20 +41,15 @@ def _server(arguments: Sequence[str]) -> None:
     parser.add_argument("--split-bytes", type=int, default=8 << 20, help="of a file that make one split")
     parser.add_argument("--idle-s", type=float, default=300.0, help="to hold memory for a client that is gone")
     parser.add_argument("--grace-s", type=float, default=0.0, help="for running epochs, when asked to end")
-    given = _parsed(parser, arguments)
+    parser.add_argument("--limits", help="limits that differ from the defaults, as JSON")
+    given = vars(parser.parse_args(arguments))
+    from .pipeline.limits import enforce, from_text
+
+    # In force before anything is taken from anyone.
+    if (text := given.pop("limits")) is not None:
+        enforce(from_text(text))
     from .daemon import DaemonConfig
     from .life import run
 
     lists = {name: tuple(given[name]) for name in ("listen", "roots", "modules")}
     run(DaemonConfig(**given | lists))
-
-
-def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
-    """The arguments of either, whose limits are put in force before anything is taken from anyone."""
-    parser.add_argument("--limits", help="limits that differ from the defaults, as JSON")
-    given = vars(parser.parse_args(arguments))
-    from .pipeline.limits import enforce, from_text
-
-    if (text := given.pop("limits")) is not None:
-        enforce(from_text(text))
-    return given

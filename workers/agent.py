@@ -37,6 +37,7 @@ from ..pipeline.messages import (
 )
 from ..pipeline.sockets import connect, make_run_directory, open_socket, send
 from .launcher import Launcher
+from .nursery import Nursery
 from .output import print_named, show
 
 __all__ = ["AgentConfig", "run"]
@@ -187,11 +188,11 @@ def run(config: AgentConfig) -> None:
         raise InvalidArgumentError(f"workers is {config.workers}: it must be at least 1")
     tcp = not parse_address(config.server).is_ipc
     lock = read_client_key(config.key) if config.key is not None and tcp else None
+    nursery = Nursery.open()  # before there is a socket or a thread
     folder = config.folder or make_run_directory()
     name = f"{platform.node() or 'host'}-{os.urandom(3).hex()}"
-    launcher = Launcher(
-        count=config.workers, folder=folder, server=config.server, name=name, key=config.key if tcp else None
-    )
+    key = config.key if tcp else None
+    launcher = Launcher(count=config.workers, folder=folder, server=config.server, name=name, key=key, nursery=nursery)
     versions = {"python": platform.python_version(), "host": platform.node()}
     with (
         zmq.Context() as context,

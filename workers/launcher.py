@@ -15,12 +15,11 @@ from time import monotonic
 from ..pipeline.blobs import Blobs
 from ..pipeline.limits import Limits, limits, to_text
 from .box import Box
+from .nursery import Fork, Nursery
 from .output import Output
+from .threads import set_one_each
 
 __all__ = ["Death", "Launcher"]
-
-#: Threads of numeric libraries in a worker: workers are many, and would fight for cores.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 #: A worker that dies sooner than this after its start has not really run.
 _SOON_S = 5.0
@@ -52,7 +51,7 @@ class Death:
 class Child:
     """One worker process."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Fork
     lifeline: int
     box: Box
     output: Output
@@ -70,6 +69,7 @@ class Launcher:
     name: str = ""  #: Of a launcher that is not the server itself, as the server knows it.
     blobs: Path | None = None  #: Where functions and arrays lie, or are put once fetched; in `folder` unless given.
     key: Path | None = None  #: Of the connection to the server.
+    nursery: Nursery | None = None  #: Where workers are forked, while it lives.
     children: dict[str, Child] = field(default_factory=dict)
     started: int = 0
     early: int = 0  #: Deaths in a row before anything was computed.
@@ -84,6 +84,8 @@ class Launcher:
 
     def poll(self) -> list[Death]:
         """Deaths since the last time; others are started."""
+        if self.nursery is not None:
+            self.nursery.hear()
         deaths = [
             self._bury(name, child) for name, child in list(self.children.items()) if child.process.poll() is not None
         ]
@@ -99,10 +101,6 @@ class Launcher:
     def _start(self) -> None:
         name = f"worker-{self.started}-{os.urandom(3).hex()}"
         self.started += 1
-        command = [sys.executable, "-P", "-m", "headrace", "worker-process", f"--server={self.server}"]
-        command += [f"--name={name}", f"--launcher={self.name}", f"--blobs={self.folder_of_blobs.folder}"]
-        command += [f"--key={self.key}"] if self.key is not None else []
-        command += [f"--limits={to_text(limits())}"] if limits() != Limits() else []
         with ExitStack() as ours, ExitStack() as theirs:
             path = self.folder / f"{name}.box"
             ours.callback(path.unlink, missing_ok=True)
@@ -116,17 +114,31 @@ class Launcher:
             for end in ends:
                 theirs.callback(os.close, end)
             ours.callback(lambda: list(output.close()))
-            process = subprocess.Popen(  # noqa: S603  (our own command)
-                [*command, f"--box={path}", f"--lifeline={read}"],
-                stdin=subprocess.DEVNULL,
-                stdout=ends[0],
-                stderr=ends[1],
-                pass_fds=[read],
-                env={**dict.fromkeys(_THREADS, "1"), "PYTHONUNBUFFERED": "1", **os.environ},
-                start_new_session=True,
-            )
+            process = self._process([*self._arguments(name), f"--box={path}"], *ends, read)
             self.children[name] = Child(process, write, box, output, monotonic())
             ours.pop_all()  # nothing of it is to be undone
+
+    def _arguments(self, name: str) -> list[str]:
+        arguments = [f"--server={self.server}", f"--name={name}", f"--launcher={self.name}"]
+        arguments += [f"--blobs={self.folder_of_blobs.folder}"]
+        arguments += [f"--key={self.key}"] if self.key is not None else []
+        return [*arguments, f"--limits={to_text(limits())}"] if limits() != Limits() else arguments
+
+    def _process(self, arguments: list[str], output: int, errors: int, lifeline: int) -> subprocess.Popen[bytes] | Fork:
+        """A worker: forked in the nursery, or, without one, started from nothing."""
+        if self.nursery is not None and self.nursery.lives:
+            return self.nursery.start(arguments, output, errors, lifeline)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        set_one_each(environment)
+        return subprocess.Popen(  # noqa: S603  (our own command)
+            [sys.executable, "-P", "-m", "headrace", "worker-process", *arguments, f"--lifeline={lifeline}"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            pass_fds=[lifeline],
+            env=environment,
+            start_new_session=True,
+        )
 
     @property
     def folder_of_blobs(self) -> Blobs:
@@ -135,8 +147,9 @@ class Launcher:
 
     @property
     def descriptors(self) -> list[int]:
-        """To be polled: what workers print comes from them."""
-        return [each for child in self.children.values() for each in child.output.descriptors]
+        """To be polled: what workers print comes from them, and how they ended."""
+        printed = [each for child in self.children.values() for each in child.output.descriptors]
+        return printed if self.nursery is None else [*printed, *self.nursery.descriptors]
 
     def printed(self) -> Iterator[tuple[str, str, int]]:
         """What workers printed since the last time: who, lines, and whether to 1, their output, or 2, their errors."""
@@ -147,7 +160,9 @@ class Launcher:
                 yield name, text, stream
 
     def _bury(self, name: str, child: Child) -> Death:
-        death = Death(name, child.process.returncode, child.box.read())
+        status = child.process.returncode
+        assert status is not None
+        death = Death(name, status, child.box.read())
         # One that we killed had either stuck before its first element, or was only in the way of another;
         # one that others killed says nothing.
         told = child.killed or death.status != -signal.SIGKILL
@@ -193,6 +208,8 @@ class Launcher:
                 with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel, as where a disk is away
                     child.process.wait(KILLED_S)
             self._forget(name)
+        if self.nursery is not None:
+            self.nursery.close()
 
     @property
     def trouble(self) -> str | None:

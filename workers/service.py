@@ -53,6 +53,7 @@ class WorkerConfig:
     launcher: str = ""  #: The name of its launcher, where that is not the server itself.
     key: Path | None = None  #: Of the connection.
     lifeline: int | None = None  #: Descriptor of a pipe that its starter holds open.
+    warmed: bool = False  #: Whether all kernels are loaded already.
     piece_bytes: int = 1 << 20
     piece_s: float = 0.02
     poll_s: float = 0.1
@@ -85,11 +86,11 @@ class WorkerService:
     memory: PeerMemory = field(default_factory=PeerMemory)
     computed: float = 0.0  #: When it last did.
     warming: Iterator[None] | None = None
-    warmed: bool = False  #: Whether all kernels are loaded.
+    warmed: bool = field(init=False)  #: Whether all kernels are loaded.
     stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.fetching = Fetching(Blobs(self.config.blobs))
+        self.fetching, self.warmed = Fetching(Blobs(self.config.blobs)), self.config.warmed
 
     def loop(self) -> None:
         """Until told to stop."""

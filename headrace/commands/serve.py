@@ -120,6 +120,9 @@ def serve(
     With --detach, says where the log is.
     Trainers on this machine find it with `headrace.connect()`.
     """
+    from ..workers.threads import set_one_each
+
+    set_one_each()
     from ..config import Config, load
 
     given = {

@@ -25,6 +25,9 @@ def worker(
 
     They read the files of pipelines at the paths that trainers name: mount them in the same place.
     """
+    from ..workers.threads import set_one_each
+
+    set_one_each()
     from ..config import Config, load
     from ..pipeline.running import daemon_folder
     from ..pipeline.sockets import address_in

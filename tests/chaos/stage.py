@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -118,8 +118,7 @@ class Stage:
         found: list[int] = []
 
         def there() -> list[int]:
-            children = Path(f"/proc/{of}/task/{of}/children").read_text().split()
-            found[:] = [pid for pid in map(int, children) if "worker-process" in command_of(pid)]
+            found[:] = [pid for pid in descendants(of) if "worker-process" in command_of(pid)]
             return found
 
         until(there, "a worker")
@@ -239,6 +238,17 @@ class Stage:
         if undo is not None:
             undo()
         return self.outcomes
+
+
+def descendants(of: int) -> Iterator[int]:
+    """Pids of the processes that a process has started, and that these have started."""
+    try:
+        children = Path(f"/proc/{of}/task/{of}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    for pid in map(int, children.split()):
+        yield pid
+        yield from descendants(pid)
 
 
 def command_of(pid: int) -> str:

@@ -142,7 +142,8 @@ def test_a_killed_server_is_an_error_and_no_hang(
 
 
 def test_workers_that_cannot_start_are_an_error_and_no_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = "import os, sys\nif 'worker-process' in sys.orig_argv:\n    os._exit(9)\n"
+    broken = "import os, sys\nos.register_at_fork(after_in_child=lambda: os._exit(9))\n"
+    broken += "if 'worker-process' in sys.orig_argv:\n    os._exit(9)\n"
     (tmp_path / "sitecustomize.py").write_text(broken)
     monkeypatch.syspath_prepend(tmp_path)
     with hr.serve(workers=2) as service, pytest.raises(hr.ServiceError, match="exited with status 9"):

@@ -33,8 +33,12 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture
 def children() -> Callable[[int], set[int]]:
-    """`children(pid)`: the processes that it has started and that are alive."""
-    return lambda pid: {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    """`children(pid)`: the living workers of a launcher, which are forks of its nursery."""
+
+    def of(pid: int) -> set[int]:
+        return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+    return lambda pid: {worker for nursery in of(pid) for worker in of(nursery)}
 
 
 def test_the_server_is_killed_again_and_again_in_the_middle_of_epochs_and_the_bytes_are_the_same(

@@ -159,6 +159,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is tuple:
         some = inner[0] is not Node or value != ()  # no operator is a junction of nothing
         return isinstance(value, tuple) and some and all(_fits(each, inner[0]) for each in value)
+    if hint is int:
+        return type(value) is int  # and no bool
     return value is bytes if origin is type else isinstance(value, origin or hint)
 
 

@@ -93,16 +93,21 @@ class SequenceParser:
             )
         outer = splits_of_lengths(np.maximum(counts, 0))
         inner = np.zeros(outer[-1] + 1, np.int64)
-        nothing = np.empty(0, np.int64)
-        code, row, step, state = feature_lists.take_steps(data, part.kind, own, outer, inner, nothing, False)
+        self._take(part, own, data, outer, inner, np.empty(0, np.int64), who, decode=False)
+        np.cumsum(inner, out=inner)
+        words = np.empty(words_of(part.kind, int(inner[-1])), np.int64)
+        # Counted, numbers of more than ten bytes are still numbers.
+        self._take(part, own, data, outer, inner, words, who, decode=True)
+        return Steps(part.taken(words, int(inner[-1]), data), inner, outer)
+
+    def _take(
+        self, part: Variable, own: Words, data: Bytes, outer: Words, inner: Words, out: Words, who: Whose, decode: bool
+    ) -> None:
+        code, row, step, state = feature_lists.take_steps(data, part.kind, own, outer, inner, out, decode)
         if code == example.MALFORMED:
             malformed(who[row], self.context.message)
         if code != example.OK:
             raise InvalidArgumentError(f"{who[row]}, step {step}: {part.complaint(code, state)}")
-        np.cumsum(inner, out=inner)
-        words = np.empty(words_of(part.kind, int(inner[-1])), np.int64)
-        feature_lists.take_steps(data, part.kind, own, outer, inner, words, True)
-        return Steps(part.taken(words, int(inner[-1]), data), inner, outer)
 
     def _column(self, name: str, spec: Listed, steps: Mapping[str, Steps], who: Whose) -> Any:
         outers = {key: steps[key].outer for key in keys_of(name, spec)}

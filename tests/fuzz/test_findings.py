@@ -26,11 +26,13 @@ from headrace.pipeline.errors import (
     MalformedMessage,
     ResourceExhaustedError,
 )
+from headrace.pipeline.features import VarLenFeature
 from headrace.pipeline.graph import blobs_in, decode_outline, decode_whole
 from headrace.pipeline.keys import is_key, make_client_key, make_server_key, read_client_key
 from headrace.pipeline.limits import Limits, enforce
 from headrace.pipeline.lines import read_lines
 from headrace.pipeline.records import masked, read_records
+from headrace.pipeline.sequence_parsing import parse_single_sequence_example
 from headrace.pipeline.structure import Structure
 
 IMAGES = Path(__file__).parents[1] / "data" / "images"
@@ -249,3 +251,23 @@ def test_a_large_progressive_image_has_fewer_scans_than_a_small_one() -> None:
         pytest.raises(InvalidArgumentError, match="more than the 20 that are decoded"),
     ):
         decode_jpeg(more)
+
+
+def test_a_number_that_does_not_end_in_a_feature_list_is_refused_and_no_memory_is_shown() -> None:
+    endless = bytes([255] * 9 + [172, 1])
+    packed = bytes([0x0A, len(endless)]) + endless
+    feature = bytes([0x1A, len(packed)]) + packed
+    steps = bytes([0x0A, len(feature)]) + feature
+    entry = b"\x0a\x01x" + bytes([0x12, len(steps)]) + steps
+    lists = bytes([0x0A, len(entry)]) + entry
+    serialized = bytes([0x12, len(lists)]) + lists
+    for _ in range(50):  # what an array holds that nobody has filled differs
+        with pytest.raises(InvalidArgumentError, match="its bytes do not parse"):
+            parse_single_sequence_example(serialized, None, {"x": VarLenFeature("int64")})
+
+
+def test_a_graph_whose_number_is_true_is_refused() -> None:
+    numbers = {"start": 0, "stop": 9, "step": 1, "dtype": {"dtype": "<i8"}}
+    shuffle = {"source": {"node": ["Range", numbers]}, "size": True, "reshuffle": True}
+    with pytest.raises(MalformedMessage, match="a Shuffle whose size is bool"):
+        decode_outline(msgpack.packb(["Shuffle", shuffle]))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Census", "Life", "Trend", "children", "slope"]
+__all__ = ["Census", "Life", "Slope", "Trend", "children"]
 
 
 def children(pid: int) -> list[int]:
@@ -47,19 +47,33 @@ class Trend:
     processes: int  #: Lives there were.
     mean_mb: float
     most_mb: float
-    mb_per_hour: float  #: Least squares over the sums of each moment, after the warm-up.
+    mb_per_hour: Slope  #: Least squares over the sums of each moment, after the warm-up.
     most_descriptors: int
-    descriptors_per_hour: float
+    descriptors_per_hour: Slope
     longest_s: float  #: The longest life,
-    longest_mb_per_hour: float  #: and its own slope, after its first fifth.
+    longest_mb_per_hour: Slope  #: and its own slope, after its first fifth.
 
 
-def slope(times: Iterable[float], values: Iterable[float]) -> float:
-    """Per hour, least squares; 0.0 where there is too little to say."""
-    x, y = np.fromiter(times, float), np.fromiter(values, float)
-    if len(x) < 3 or np.ptp(x) == 0:
-        return 0.0
-    return float(np.polyfit(x - x.mean(), y, 1)[0] * 3600)
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """How much a line through values over time rises in an hour, and how far that is from certain."""
+
+    rise: float
+    error: float  #: Standard error.
+
+    def __str__(self) -> str:
+        return f"{self.rise:.1f} ± {self.error:.1f}"
+
+    @classmethod
+    def of(cls, times: Iterable[float], values: Iterable[float]) -> Slope:
+        """Least squares over the means of minutes: moments that follow one another tell the same twice."""
+        x, y = np.fromiter(times, float), np.fromiter(values, float)
+        minutes = [x // 60 == each for each in np.unique(x // 60)]
+        if len(minutes) < 4:  # too little to say
+            return cls(0.0, 0.0)
+        means = [x[each].mean() / 3600 for each in minutes], [y[each].mean() for each in minutes]
+        (rise, _), covariance = np.polyfit(*means, 1, cov=True)
+        return cls(round(float(rise), 1), round(float(covariance[0, 0]) ** 0.5, 1))
 
 
 class Census:
@@ -101,9 +115,9 @@ class Census:
             processes=len(lives),
             mean_mb=round(float(np.mean(megabytes or [0.0])), 1),
             most_mb=round(max(megabytes, default=0.0), 1),
-            mb_per_hour=round(slope(times, megabytes), 1),
+            mb_per_hour=Slope.of(times, megabytes),
             most_descriptors=max(counts, default=0),
-            descriptors_per_hour=round(slope(times, counts), 1),
+            descriptors_per_hour=Slope.of(times, counts),
             longest_s=round(longest.samples[-1][0] - longest.samples[0][0], 1),
-            longest_mb_per_hour=round(slope((at for at, *_ in settled), (size / 1e6 for _, size, _ in settled)), 1),
+            longest_mb_per_hour=Slope.of((at for at, *_ in settled), (size / 1e6 for _, size, _ in settled)),
         )

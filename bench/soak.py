@@ -23,7 +23,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,7 @@ def view(trends: list[Trend], title: str) -> Table:
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "role" else "right")
     for trend in trends:
-        table.add_row(*map(str, asdict(trend).values()))
+        table.add_row(*(str(getattr(trend, each.name)) for each in fields(trend)))
     return table
 
 

@@ -29,6 +29,7 @@ def serve(
     budget_bytes: int = 256 << 20,
     split_bytes: int = 8 << 20,
     slabs: bool = True,
+    prefill: bool = True,
 ) -> Service:
     """Start a server and workers on this machine; they end with the service, or with this process.
 
@@ -41,6 +42,8 @@ def serve(
         budget_bytes: for what workers have computed and nobody has consumed.
         split_bytes: of a file that are one worker's share at a time.
         slabs: whether blocks and batches go through shared memory, where the system has it, and not through sockets.
+        prefill: whether the first elements of the next epoch are computed while the last ones of one are delivered.
+            Without it, jobs of one epoch cost about half.
 
     Raises:
         ServiceError: the server does not start.
@@ -64,7 +67,7 @@ def serve(
     folder = make_run_directory()
     options = {"workers": workers, "lease-s": lease_s, "heartbeat-s": min(1.0, lease_s / 4)}
     options |= {"budget-bytes": budget_bytes, "split-bytes": split_bytes}
-    switches = [] if slabs else ["--no-slabs"]
+    switches = [*([] if slabs else ["--no-slabs"]), *([] if prefill else ["--no-prefill"])]
     switches += [f"--limits={to_text(limits())}"] if limits() != Limits() else []
     process = Process(folder, [*(f"--{name}={value}" for name, value in options.items()), *switches])
     try:

@@ -82,6 +82,7 @@ class DaemonConfig:
     insecure: bool = False  #: Whether TCP without keys is meant.
     metrics: str = ""  #: host:port of the page for people and Prometheus; nothing for none.
     slabs: bool = True  #: Whether peers on this host share memory with the server.
+    prefill: bool = True  #: Whether the next epoch is computed while the last elements of one are delivered.
     lifeline: int | None = None  #: Descriptor of a pipe that the starter holds open.
     ready: int | None = None  #: Descriptor to which a line is written once clients can come.
     lease_s: float = 30.0

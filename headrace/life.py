@@ -105,6 +105,7 @@ def server_of(config: DaemonConfig, journal: Journal | None) -> Server:
         idle_s=config.idle_s,
     )
     server.broker.forget_s, server.coordinator.own = config.forget_s, config.workers
+    server.broker.prefill = config.prefill
     return server
 
 

@@ -33,6 +33,7 @@ def _server(arguments: Sequence[str]) -> None:
     parser.add_argument("--no-code", action="store_false", dest="allow_code", help="take no functions over TCP")
     parser.add_argument("--module", action="append", default=[], dest="modules", help="whose functions may be named")
     parser.add_argument("--no-slabs", dest="slabs", action="store_false", help="share no memory with peers")
+    parser.add_argument("--no-prefill", dest="prefill", action="store_false", help="begin no epoch before it is opened")
     parser.add_argument("--lifeline", type=int, help="descriptor of a pipe that closes when its starter ends")
     parser.add_argument("--ready", type=int, help="descriptor that is told the address when clients can come")
     parser.add_argument("--lease-s", type=float, default=30.0, help="seconds a worker may be silent")

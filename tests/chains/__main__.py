@@ -64,7 +64,10 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGALRM, _hangs)
     with ExitStack() as stack:
         files = files_in(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        services = {f"{n} workers": stack.enter_context(hr.serve(workers=n)) for n in (1, 3)}
+        services = {
+            "one worker": stack.enter_context(hr.serve(workers=1, prefill=False)),
+            "three workers": stack.enter_context(hr.serve(workers=3)),
+        }
         for count, seed in enumerate(seeds, 1):
             signal.alarm(HANGS_S)
             try:

@@ -35,6 +35,7 @@ class Files:
     table: str
     missing: str
     pattern: str  #: That the text files match.
+    saved: str  #: The folder for what chains save.
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Chain:
     kind: Kind
     most: int  #: It has no more elements.
     words: tuple[str, ...]
+    leaves: int = 1  #: How often what it began with is read.
+    files: bool = False  #: Whether it writes files, in the folder in which it is run.
     sure: bool = True  #: Whether no element fails.
     rows: bool = False  #: Whether all components of an element have one length.
     numbered: bool = False  #: Whether elements can be found by number.
@@ -97,6 +100,7 @@ def files_in(folder: Path) -> Files:
         str(table),
         str(folder / "missing.txt"),
         str(folder / "?.txt"),
+        str(folder),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
 import headrace as hr
 from headrace.pipeline import local_run
@@ -20,6 +22,9 @@ __all__ = ["DiffersError", "Found", "check", "outcomes"]
 MOST = 150
 #: The epoch that is run: not the first, so that its number must have travelled.
 EPOCH = 1
+LOCAL = "in process"
+#: Where an iterator was stopped: which way, behind how many elements, and its state.
+Stopped: TypeAlias = tuple[str, int, Any]
 
 
 class DiffersError(AssertionError):
@@ -61,22 +66,63 @@ def check(chain: Chain, dice: Dice, services: Mapping[str, hr.Service]) -> Found
 
 
 def _checked(chain: Chain, dice: Dice, services: Mapping[str, hr.Service]) -> Found:
+    if chain.files:
+        return _checked_in_folders(chain, dice, services)
     expected: list[Any] = []
-    tokens: list[tuple[str, int, Any]] = []
+    tokens: list[Stopped] = []
     with ExitStack() as stack:
-        ways: dict[str, Any] = {"in process": chain.dataset.iterate(EPOCH)}
+        ways: dict[str, Any] = {LOCAL: chain.dataset.iterate(EPOCH)}
         for name, service in services.items():
             ways[name] = stack.enter_context(service.iterate(chain.dataset, epoch=EPOCH))
         for name, iterator in ways.items():
-            found, token = _stopped(iterator, dice.randint(0, len(expected) if tokens else 12))
-            expected = expected if tokens else found
-            tokens.append((name, *token))
-            _same(name, found, expected)
+            expected = _run(name, iterator, dice, tokens, expected)
         if (way := dice.choice((*services, None))) is not None:
             _resumed(way, ways[way], dice.choice([each for each in tokens if each[0] != way]), expected)
-        _resumed("in process", chain.dataset.iterate(EPOCH), dice.choice(tokens), expected)
+        _resumed(LOCAL, chain.dataset.iterate(EPOCH), dice.choice(tokens), expected)
+    return _counted(expected)
+
+
+def _checked_in_folders(chain: Chain, dice: Dice, services: Mapping[str, hr.Service]) -> Found:
+    """The same of a chain that writes files, one iterator at a time.
+
+    Each way has a folder of its own, or reads what the first one left in its; a state is loaded where it was taken.
+    """
+    expected: list[Any] = []
+    tokens: list[Stopped] = []
+    with TemporaryDirectory() as root:
+        folders = {name: Path(root, LOCAL if dice.randint(0, 2) == 0 else name) for name in (LOCAL, *services)}
+        for name, folder in folders.items():
+            with _iterator(chain, services.get(name), folder) as iterator:
+                expected = _run(name, iterator, dice, tokens, expected)
+        for way in (dice.choice((*services, LOCAL)), LOCAL):
+            stopped = dice.choice(tokens)
+            with _iterator(chain, services.get(way), folders[stopped[0]]) as iterator:
+                _resumed(way, iterator, stopped, expected)
+    return _counted(expected)
+
+
+@contextmanager
+def _iterator(chain: Chain, service: hr.Service | None, folder: Path) -> Iterator[Any]:
+    """One in process or on a service, whose relative file names are in this folder."""
+    folder.mkdir(exist_ok=True)
+    with chdir(folder):
+        iterator = chain.dataset.iterate(EPOCH) if service is None else service.iterate(chain.dataset, epoch=EPOCH)
+    with closing(iterator):
+        yield iterator
+
+
+def _counted(expected: list[Any]) -> Found:
     errors = sum(type(each) is tuple for each in expected)
     return Found(len(expected) - errors, errors)
+
+
+def _run(name: str, iterator: Any, dice: Dice, tokens: list[Stopped], expected: list[Any]) -> list[Any]:
+    """What is expected from now on: what the first way gave. A token is taken on the way."""
+    found, token = _stopped(iterator, dice.randint(0, len(expected) if tokens else 12))
+    expected = expected if tokens else found
+    tokens.append((name, *token))
+    _same(name, found, expected)
+    return expected
 
 
 def _stopped(iterator: Any, at: int) -> tuple[list[Any], tuple[int, Any]]:
@@ -88,7 +134,7 @@ def _stopped(iterator: Any, at: int) -> tuple[list[Any], tuple[int, Any]]:
     return found + outcomes(iterator, MOST - at), (at, token)
 
 
-def _resumed(way: str, iterator: Any, stopped: tuple[str, int, Any], expected: list[Any]) -> None:
+def _resumed(way: str, iterator: Any, stopped: Stopped, expected: list[Any]) -> None:
     """What comes behind that place is as it was."""
     name, at, token = stopped
     iterator.load_state_dict(token)

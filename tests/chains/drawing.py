@@ -8,14 +8,16 @@ from headrace import Options
 
 from .chain import Chain, Dice, Files
 from .groups import GROUPS
+from .joining import JOINS
+from .keeping import KEEPS
 from .operators import OPERATORS
 from .sources import source
 
 __all__ = ["drawn"]
 
-ALL = (*OPERATORS, *GROUPS)
-#: More elements than these are cut off: what is wrong shows with few.
-MOST = 60
+ALL = (*OPERATORS, *GROUPS, *JOINS, *KEEPS)
+#: More elements than these are cut off, and no chain reads its source more often: what is wrong shows with few.
+MOST, LEAVES = 60, 4
 
 
 def drawn(dice: Dice, files: Files) -> Chain:
@@ -34,7 +36,7 @@ def _longer(dice: Dice, files: Files, chain: Chain) -> Chain:
     """One operator more: the first drawn that fits."""
     while True:
         longer = dice.choice(ALL)(dice, files, chain)
-        if longer is not None:
+        if longer is not None and longer.leaves <= LEAVES:
             break
     if longer.most <= MOST:
         return longer

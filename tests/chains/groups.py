@@ -36,6 +36,11 @@ def _padded_batch(dice: Dice, files: Files, chain: Chain) -> Chain | None:
     if not chain.plain:
         return None
     size, drop = dice.randint(1, 5), dice.choice((True, False))
+    if isinstance(chain.kind, Leaf) and len(chain.kind.shape) == 1 and dice.choice((True, False)):
+        wide, value = dice.choice((None, 9, 2)), {"bytes": b"-", "bool": True}.get(chain.kind.dtype, 7)
+        made = chain.dataset.padded_batch(size, [wide], value, drop)
+        kind = _open(chain.kind)
+        return chain.then(f"padded_batch({size}, {wide}, {value!r}, {drop})", made, kind=kind, rows=True, sure=False)
     made = chain.dataset.padded_batch(size, drop_remainder=drop)
     return chain.then(f"padded_batch({size}, {drop})", made, kind=_open(chain.kind), rows=True)
 
@@ -74,10 +79,11 @@ def _bucket(dice: Dice, files: Files, chain: Chain) -> Chain | None:
     if not chain.plain:
         return None
     salt, fails, drop = dice.randint(0, 99), dice.choice((0, 0, 8)), dice.choice((True, False))
-    lengths = classed(chain.spread, salt, 6, fails)
-    made = chain.dataset.bucket_by_sequence_length(lengths, [2, 4], [2, 3, dice.randint(1, 4)], drop_remainder=drop)
-    sure = chain.sure and not fails
-    return chain.then(f"bucket({salt}, {fails}, {drop})", made, kind=_open(chain.kind), rows=True, sure=sure)
+    lengths, way = classed(chain.spread, salt, 6, fails), dice.choice(("longest", "longest", "boundary", "none"))
+    sizes: Any = [2, 3, dice.randint(1, 4)], None, None, way == "boundary", way == "none", drop
+    made = chain.dataset.bucket_by_sequence_length(lengths, [2, 4], *sizes)
+    sure = chain.sure and not fails and way == "longest"
+    return chain.then(f"bucket({salt}, {fails}, {way}, {drop})", made, kind=_open(chain.kind), rows=True, sure=sure)
 
 
 def _window(dice: Dice, files: Files, chain: Chain) -> Chain | None:

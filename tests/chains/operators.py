@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from headrace import Dataset
-
 from .chain import Chain, Dice, Files
-from .functions import CHANGES, INNER, changed, classed, datasets, digest, keeps, total
+from .functions import CHANGES, INNER, changed, classed, datasets, keeps, total
 from .kinds import NUMBER, TEXT, Kind, Leaf, Nest, over
 
 __all__ = ["OPERATORS", "Operator"]
@@ -161,54 +158,6 @@ def _prefetch(dice: Dice, files: Files, chain: Chain) -> Chain:
     return chain.then(f"prefetch({size})", chain.dataset.prefetch(size))
 
 
-def _concatenate(dice: Dice, files: Files, chain: Chain) -> Chain:
-    other = _branch(dice, chain.dataset)
-    return chain.then("concatenate(branch)", chain.dataset.concatenate(other), most=2 * chain.most)
-
-
-def _branch(dice: Dice, dataset: Dataset) -> Dataset:
-    """Elements of the same kind that come otherwise."""
-    branches: tuple[Callable[[], Dataset], ...] = (
-        lambda: dataset,
-        lambda: dataset.skip(2),
-        lambda: dataset.shuffle(6),
-        lambda: dataset.take(3).repeat(2),
-        lambda: dataset.filter(never),
-        lambda: dataset.shard(2, 1).prefetch(1),
-    )
-    return dice.choice(branches)()
-
-
-def never(*parts: Any) -> bool:
-    """Keeps nothing."""
-    return False
-
-
-def _zip(dice: Dice, files: Files, chain: Chain) -> Chain:
-    alike = dice.choice((True, False))
-    other, kind = (_branch(dice, chain.dataset), chain.kind) if alike else (Dataset.range(20).shuffle(7), NUMBER)
-    parts = (chain.kind, kind)
-    if dice.choice((True, False)):
-        return chain.then("zip(tuple)", Dataset.zip(chain.dataset, other), kind=Nest("tuple", parts))
-    made = Dataset.zip({"a": chain.dataset, "b": other})
-    return chain.then("zip(dict)", made, kind=Nest("dict", parts, ("a", "b")))
-
-
-def _sample(dice: Dice, files: Files, chain: Chain) -> Chain:
-    inputs = [chain.dataset, *(_branch(dice, chain.dataset) for _ in range(dice.randint(1, 2)))]
-    weights = [dice.randint(1, 4) / 4 for _ in inputs] if dice.choice((True, False)) else None
-    seed, stop, anew = dice.choice((None, 6)), dice.choice((True, False)), dice.choice((True, False))
-    made = Dataset.sample_from_datasets(inputs, weights, seed, stop, anew)
-    return chain.then(f"sample({weights}, {seed}, {stop}, {anew})", made, most=len(inputs) * chain.most)
-
-
-def _choose(dice: Dice, files: Files, chain: Chain) -> Chain:
-    inputs, stop = [chain.dataset, _branch(dice, chain.dataset)], dice.choice((True, False))
-    choices = Dataset.range(40).map(lambda x: np.int64(digest(x, 3) % 2))
-    made = Dataset.choose_from_datasets(inputs, choices, stop)
-    return chain.then(f"choose({stop})", made, most=2 * chain.most)
-
-
 def _assert_cardinality(dice: Dice, files: Files, chain: Chain) -> Chain | None:
     if not chain.sure or dice.choice((True, True, False)):
         return None
@@ -245,9 +194,5 @@ OPERATORS: tuple[Operator, ...] = (
     _unique,
     _resample,
     _prefetch,
-    _concatenate,
-    _zip,
-    _sample,
-    _choose,
     _assert_cardinality,
 )

@@ -26,8 +26,8 @@ FOUND = (
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[dict[str, hr.Service]]:
-    """Two of another shape each."""
-    with hr.serve(workers=1) as one, hr.serve(workers=3) as three:
+    """Two of another shape each. Nobody asks for a second epoch; `python -m tests.chains` has it computed ahead, too."""
+    with hr.serve(workers=1, prefill=False) as one, hr.serve(workers=3, prefill=False) as three:
         yield {"one worker": one, "three workers": three}
 
 

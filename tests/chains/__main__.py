@@ -27,7 +27,7 @@ from .checking import check
 from .drawing import drawn
 
 #: After so many seeds the command says how it goes.
-CHUNK = 100
+CHUNK = 50
 #: A chain that takes longer hangs.
 HANGS_S = 120
 

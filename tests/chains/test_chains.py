@@ -26,7 +26,7 @@ FOUND = (
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[dict[str, hr.Service]]:
-    """Two of another shape each. Nobody asks for a second epoch; `python -m tests.chains` has it computed ahead, too."""
+    """Two of another shape each. Nobody asks for a second epoch: `python -m tests.chains` has it begun ahead."""
     with hr.serve(workers=1, prefill=False) as one, hr.serve(workers=3, prefill=False) as three:
         yield {"one worker": one, "three workers": three}
 

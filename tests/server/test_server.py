@@ -8,6 +8,13 @@ from typing import Any
 import pytest
 
 from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Store, Tick, To, Trouble
+from pathlib import Path
+
+import pytest
+
+from headrace.daemon import DaemonConfig
+from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Tick, To, Trouble
+from headrace.life import server_of
 from headrace.pipeline.blobs import Sent
 from headrace.pipeline.dataset import Dataset
 from headrace.pipeline.graph import decode_outline, encode
@@ -381,3 +388,13 @@ def test_what_an_epoch_keeps_is_there_before_its_end_is_told() -> None:
     assert stored.order.ended
     assert isinstance(told, To)
     assert isinstance(told.message, Ended)
+
+
+@pytest.mark.parametrize("prefill", [True, False])
+def test_a_server_begins_the_next_epoch_ahead_unless_it_is_told_not_to(prefill: bool, tmp_path: Path) -> None:
+    house = House()
+    house.server = server_of(DaemonConfig(folder=tmp_path, prefill=prefill), None)
+    empty, incarnation = encode(Dataset.range(0).node, Sent()), house.server.coordinator.incarnation
+    house.say("one", house.hello("client", "one"), Register("key", empty, 1), Open(incarnation, 1, 1, 0))
+    house.say("one", Next((1, incarnation, 1, 0, 0), 0, 0, 2))
+    assert [epoch for _, epoch in house.server.broker.runs] == ([0, 1] if prefill else [0])

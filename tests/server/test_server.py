@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Store, Tick, To, Trouble
-from pathlib import Path
-
-import pytest
-
 from headrace.daemon import DaemonConfig
-from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Tick, To, Trouble
+from headrace.events import Action, Ending, Examine, Finish, From, Report, Said, Store, Tick, To, Trouble
 from headrace.life import server_of
 from headrace.pipeline.blobs import Sent
 from headrace.pipeline.dataset import Dataset

@@ -295,6 +295,8 @@ class Coordinator:
     # Who gets what.
 
     def _assign(self) -> Iterator[Action]:
+        if len(self.wants) == len(self.granted):
+            return  # nothing is granted that is not wanted
         waiting = [(self._suspect(each), each) for split, each in self.wants.items() if split not in self.granted]
         # A fresh process goes to the suspect that it was made for: to others it would be lost, again and again.
         for suspect, want in sorted(waiting, key=lambda each: _rank(*each)):
@@ -306,7 +308,7 @@ class Coordinator:
 
     def _suspect(self, want: Want) -> bool:
         """Whether the next loss on one of its elements would make that poison."""
-        return any(len(causes) == MOST - 1 for _, _, causes in self.strikes.within(want))
+        return bool(self.strikes.causes) and any(len(each[2]) == MOST - 1 for each in self.strikes.within(want))
 
     def _alive(self) -> list[Worker]:
         return [each for each in self.workers.values() if self.now - each.heard < self.lease_s and not each.killed]
@@ -354,7 +356,8 @@ class Coordinator:
 
     def _lease(self, worker: Worker, want: Want, attempt: int) -> Send:
         layout = want.payload.block.layout.to_data() if want.payload is not None else None
-        work = replace(want.work, poison=tuple(self._poison(want)))
+        poison = tuple(self._poison(want))
+        work = replace(want.work, poison=poison) if poison else want.work
         lease = Lease(want.split, attempt, want.job, want.epoch, work.to_data(), want.limit, want.depth, layout)
         return Send(worker.name, lease, want.payload)
 

@@ -48,7 +48,8 @@ class Arrivals:
         self.watermark = self.consumed = self.job.work.start
         if self.job.work.since is not None:
             self.states.append((self.job.work.since, self.job.state))
-        self.store.opened(replace(self.job.work, segment=self.job.segment))
+        if self.job.work.origin and self.job.work.origin not in self.store.works:
+            self.store.opened(replace(self.job.work, segment=self.job.segment))
 
     def add(self, piece: Piece) -> None:
         """Take the next piece; it must begin at the watermark."""

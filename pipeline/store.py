@@ -32,6 +32,8 @@ ROW_BITS = MAX_ROWS.bit_length() - 1
 #: Elements that travel together take about so much at most, unless one alone takes more.
 TOGETHER_BYTES = 64 << 20
 _ROW_MASK = MAX_ROWS - 1
+#: The place of one that is alone.
+_FIRST = np.zeros(1, np.int64)
 #: Blocks smaller than this are not worth moving.
 _COMPACT_FROM = 64 << 10
 
@@ -237,7 +239,9 @@ class Store:
     def alike(self, handles: Handles) -> int:
         """How many of the first of these can be gathered into one block: as many as have one structure and dtype."""
         numbers = handles >> ROW_BITS
-        changes = np.flatnonzero(np.diff(numbers)) + 1
+        changes = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
+        if not len(changes):
+            return len(handles)
         kind = self._entries[int(numbers[0])].block.kind
         for place in changes.tolist():
             if self._entries[int(numbers[place])].block.kind != kind:
@@ -302,14 +306,14 @@ def _told(entry: _Entry, rows: Handles) -> Lineage:
 
 def _by_block(handles: Handles) -> list[tuple[int, Handles, Handles]]:
     """The handles block by block: number, rows in it, and their places among the handles."""
-    if not len(handles):
-        return []
+    if len(handles) <= 1:
+        return [(number >> ROW_BITS, handles & _ROW_MASK, _FIRST) for number in handles.tolist()]
     numbers = handles >> ROW_BITS
     if numbers[0] == numbers[-1] and (numbers == numbers[0]).all():
         return [(int(numbers[0]), handles & _ROW_MASK, np.arange(len(handles)))]
     order = np.argsort(numbers, kind="stable")
     ordered = numbers[order]
-    cuts = np.flatnonzero(np.diff(ordered)) + 1
+    cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
     starts, stops = [0, *cuts.tolist()], [*cuts.tolist(), len(handles)]
     rows = (handles & _ROW_MASK)[order]
     return [(int(ordered[low]), rows[low:high], order[low:high]) for low, high in zip(starts, stops, strict=True)]

@@ -51,10 +51,17 @@ def pack_small(values: Integers) -> list[Any]:
     >>> unpack_small(pack_small(np.array([5, 5, 6])), 3).tolist()
     [5, 5, 6]
     """
-    steps = np.diff(values, prepend=np.int64(0))
+    steps = _steps(values)
     most = int(np.abs(steps).max(initial=0))
     kind = next(k for k, each in enumerate(_KINDS) if most < 1 << (8 * each.itemsize - 1))
     return [kind, deflate(steps.astype(_KINDS[kind]))]
+
+
+def _steps(values: Integers) -> Integers:
+    """From 0 to the first, and from each to the next."""
+    steps = values.copy()
+    steps[1:] -= values[:-1]
+    return steps
 
 
 def unpack_small(data: Any, count: int) -> Integers:
@@ -77,7 +84,7 @@ def pack(values: Integers, numbers: Integers, tracks: Integers, count: int) -> l
     slopes, parameters = np.empty(stretches, np.int64), np.empty(stretches, np.uint8)
     out = np.zeros(12 * len(values), np.uint8)
     bits = pack_tracks(values, numbers, tracks, count, slopes, parameters, out)
-    return [deflate(np.diff(slopes, prepend=np.int64(0))), deflate(parameters), out[: -(-bits // 8)].tobytes()]
+    return [deflate(_steps(slopes)), deflate(parameters), out[: -(-bits // 8)].tobytes()]
 
 
 def unpack(data: Any, numbers: Integers, tracks: Integers, count: int) -> Integers:

@@ -77,7 +77,7 @@ class Work:
 
     def after(self, position: int) -> Work:
         """The rest of it, from a position on."""
-        return replace(self, start=position)
+        return self if position == self.start else replace(self, start=position)
 
     def whole(self) -> Work:
         """All of the input that it is a part of: by what elements of its origin are made again."""

@@ -148,6 +148,8 @@ class WorkerSession:
 
     def choose(self) -> int | None:
         """The split to compute next."""
+        if not self.held:
+            return None
         ready = {s: held for s, held in self.held.items() if held.runnable and held.lease.job in self.known}
         if any(held.turns for held in ready.values()):
             return min(ready, key=lambda split: (ready[split].turn, split))
@@ -239,13 +241,20 @@ class WorkerSession:
         layout = piece.block.layout.to_data() if piece.block is not None else None
         error = to_data(piece.error) if piece.error is not None else None
         lease = held.lease
-        told = Pieces(lease.split, lease.attempt, piece.first, piece.next, piece.last, layout, error)
-        return Say(
-            replace(
-                told, left_out=piece.left_out, ignored=piece.ignored, tags=piece.width, state=piece.state is not None
-            ),
-            piece,
+        told = Pieces(
+            lease.split,
+            lease.attempt,
+            piece.first,
+            piece.next,
+            piece.last,
+            layout,
+            error,
+            left_out=piece.left_out,
+            ignored=piece.ignored,
+            tags=piece.width,
+            state=piece.state is not None,
         )
+        return Say(told, piece)
 
     def _tick(self) -> Iterator[Action]:
         if self.incarnation is None:
@@ -260,10 +269,10 @@ class WorkerSession:
                 held.sent_at = self.now
                 for piece in held.unacknowledged:
                     yield self._say(held, piece)
-        unknown = sorted({held.lease.job for held in self.held.values()} - self.known.keys())
+        unknown = {held.lease.job for held in self.held.values()} - self.known.keys()
         if unknown and self.now - self.asked_at >= self.resend_s:
             self.asked_at = self.now
-            yield from (Say(WhatIs(job)) for job in unknown)
+            yield from (Say(WhatIs(job)) for job in sorted(unknown))
 
     def _beat(self) -> Iterator[Action]:
         self.beat_at = self.now

@@ -62,7 +62,7 @@ class Cluster:
         calm_after_s: float = 30.0,
     ) -> None:
         self.limits, self.slots, self.window = limits or Limits(), slots, window
-        self.new_server, self.new_session, self.calm_after_s = server, session, calm_after_s
+        self.new_server, self.new_session, self.calm_after_s, self.calmed = server, session, calm_after_s, False
         self.graph, self.seed, self.least_workers = dataset.resolved, dataset.seed, workers
         self.lives = count(1)
         self.timeline, self.weather = Timeline(), Weather(faults or Faults(), random.Random(seed))
@@ -71,7 +71,7 @@ class Cluster:
             self.graph, self.seed, piece, workers, self.weather, self.timeline, self.network, self.tell_server
         )
         self.host = Host(self._server, self.weather, self.timeline, self._post, self.crew.crash)
-        self.even, self.epochs = even, epochs
+        self.even, self.epochs, self.patience_s = even, epochs, 0.12
         self.agreed = [start] if start is not None else []
         self.saved: list[Saved] = []
         elements = [reference(dataset, epoch) for epoch in range(epochs)]
@@ -125,7 +125,7 @@ class Cluster:
 
     def settle(self) -> None:
         """After the end, in calm weather, nothing is left of these epochs; and of the job, once it is closed."""
-        stray_s, self.weather.faults = self.weather.faults.stray_s, Faults()
+        stray_s, self.weather.faults, self.patience_s = self.weather.faults.stray_s, Faults(), 0.5
         self._have_workers()
         for worker in self.crew.workers.values():
             worker.stopped_until = self.now
@@ -244,7 +244,7 @@ class Cluster:
         if life.over:
             return
         self.say(trainer, trainer.turn(self.now))
-        most_s = max(0.12, trainer.think_s) if trainer.idle or trainer.done else trainer.think_s
+        most_s = max(self.patience_s, trainer.think_s) if trainer.idle or trainer.done else trainer.think_s
         self.timeline.at(self.weather.dice.uniform(0.001, most_s), lambda: self._train(trainer, life))
 
     def say(self, trainer: Trainer, said: list[Say]) -> None:
@@ -270,7 +270,8 @@ class Cluster:
     def _trouble(self) -> None:
         """In the end the weather clears up, so that no progress is an error."""
         if self.now > self.calm_after_s:
-            self.weather.faults = self.weather.faults.calm
+            if not self.calmed:
+                self.weather.faults, self.calmed = self.weather.faults.calm, True
             self._have_workers()
         strike(self)
 

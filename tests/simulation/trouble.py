@@ -16,6 +16,8 @@ CUT_S = 8.0
 def strike(cluster: Cluster) -> None:
     """What crashes, stops, comes or goes just now."""
     weather, faults, host, crew = cluster.weather, cluster.weather.faults, cluster.host, cluster.crew
+    if not faults.strike:
+        return
     if host.server is not None and weather.strikes(faults.server_crashes / 10):
         host.crash()
     for consumer, trainer in enumerate(cluster.trainers):

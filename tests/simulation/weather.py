@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from .timeline import Timeline
 
@@ -14,6 +15,17 @@ __all__ = ["Faults", "Lost", "Network", "Weather"]
 ECHO_S = 10.0
 #: What is late comes within so long, with what is said at once in answer.
 LATE_S = 2.5
+#: What strikes now and then.
+STRIKES = (
+    "server_crashes",
+    "worker_crashes",
+    "worker_stops",
+    "scaling",
+    "client_crashes",
+    "client_cuts",
+    "saves",
+    "rewinds",
+)
 
 
 class Lost(AssertionError):  # noqa: N818  (what it says happened to a promise)
@@ -41,6 +53,11 @@ class Faults:
     saves: float = 0.0  #: A training script asks for a token,
     rewinds: float = 0.0  #: or loads one that was given.
     compactions: float = 0.0
+
+    @cached_property
+    def strike(self) -> bool:
+        """Whether anything happens beside what becomes of messages."""
+        return any(getattr(self, name) for name in STRIKES)
 
     @property
     def stray_s(self) -> float:
@@ -85,10 +102,10 @@ class Network:
     def send(self, deliver: Callable[[], None]) -> None:
         """Let a message come, some time, or not."""
         weather, faults = self.weather, self.weather.faults
-        if weather.strikes(faults.drop):
+        if faults.drop and weather.strikes(faults.drop):
             return
-        for _ in range(2 if weather.strikes(faults.double) else 1):
+        for _ in range(2 if faults.double and weather.strikes(faults.double) else 1):
             delay = weather.dice.uniform(0.001, faults.delay_s)
-            self.timeline.at(delay * (100 if weather.strikes(faults.late) else 1), deliver)
-        if weather.strikes(faults.echo):
+            self.timeline.at(delay * (100 if faults.late and weather.strikes(faults.late) else 1), deliver)
+        if faults.echo and weather.strikes(faults.echo):
             self.timeline.at(weather.dice.uniform(0.0, ECHO_S), deliver)

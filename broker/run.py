@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from ..pipeline.build import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
+from ..pipeline.building import BUFFER_BYTES, Settings, buffer_bytes_of, judged, top_of
 from ..pipeline.cache_files import Request
 from ..pipeline.caching import Desk, Nothing
 from ..pipeline.columns import Array

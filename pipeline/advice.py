@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from .build import BUFFER_BYTES, buffer_bytes_of
+from .building import BUFFER_BYTES, buffer_bytes_of
 from .cardinality import cardinality
 from .cutting import cut_at
 from .errors import HeadraceError

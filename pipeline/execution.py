@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .arrivals import Arrivals
-from .build import BUFFER_BYTES, Settings, buffer_bytes_of, build
+from .building import BUFFER_BYTES, Settings, buffer_bytes_of, build
 from .caching import Desk
 from .counts import Counts
 from .dice import read_random

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .advice import advice
-from .build import build
+from .building import build
 from .cardinality import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, cardinality
 from .cutting import cut_at
 from .errors import HeadraceError

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .build import Settings, judged
+from .building import Settings, judged
 from .caching import LocalDesk
 from .errors import FailedPreconditionError, HeadraceError, MalformedMessage, ResourceExhaustedError
 from .execution import Stream, settings

@@ -10,7 +10,7 @@ import numpy as np
 
 from .blocks import Block
 from .bucketing import bucket_fold
-from .build import padding_of
+from .building import padding_of
 from .cardinality import cardinality
 from .errors import MalformedMessage
 from .feeds import HANDED_BYTES, Job, handed

@@ -12,7 +12,7 @@ import numpy as np
 
 from headrace.broker.lanes import Lane, LaneStream
 from headrace.broker.spreading import Kind, lanes_of
-from headrace.pipeline.build import Settings, build
+from headrace.pipeline.building import Settings, build
 from headrace.pipeline.counts import Counts
 from headrace.pipeline.cutting import cut_at
 from headrace.pipeline.dataset import Dataset

@@ -10,7 +10,7 @@ import pytest
 
 import headrace as hr
 from headrace.broker.shelving import RunShelves
-from headrace.pipeline.build import build
+from headrace.pipeline.building import build
 from headrace.pipeline.errors import FileError, MalformedMessage
 from headrace.pipeline.execution import settings
 from headrace.pipeline.manifest import Manifest, Shard, shard_file

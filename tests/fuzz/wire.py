@@ -17,7 +17,7 @@ import headrace as hr
 from headrace import Dataset, HeadraceError
 from headrace.pipeline.blobs import Blobs
 from headrace.pipeline.blocks import Block
-from headrace.pipeline.build import buffer_bytes_of, top_of
+from headrace.pipeline.building import buffer_bytes_of, top_of
 from headrace.pipeline.cardinality import cardinality
 from headrace.pipeline.chunks import CHUNK_BYTES, cut
 from headrace.pipeline.errors import DataLossError, from_data, to_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -172,6 +173,7 @@ class Coordinator:
     strikes: Strikes = field(default_factory=Strikes)  #: All that must survive a death of the server.
     repeated: int = 0  #: Leases granted again, in all.
     own: int = 0  #: Workers that the server keeps running by itself.
+    blocked_at: float = math.inf  #: Since when all workers try suspects while something else is waited for.
 
     def handle(self, event: Event) -> list[Action]:
         """What to do about an event."""
@@ -295,16 +297,18 @@ class Coordinator:
     # Who gets what.
 
     def _assign(self) -> Iterator[Action]:
-        if len(self.wants) == len(self.granted):
-            return  # nothing is granted that is not wanted
-        waiting = [(self._suspect(each), each) for split, each in self.wants.items() if split not in self.granted]
-        # A fresh process goes to the suspect that it was made for: to others it would be lost, again and again.
-        for suspect, want in sorted(waiting, key=lambda each: _rank(*each)):
-            worker = self._solitary(want) if suspect else self._least_busy(want.urgent)
-            if worker is not None:
-                yield from self._grant(worker, want)
-            elif suspect and want.urgent:
-                yield from self._make_fresh()
+        blocked = False
+        if len(self.wants) > len(self.granted):  # else nothing is wanted that is not granted
+            waiting = [(self._suspect(each), each) for split, each in self.wants.items() if split not in self.granted]
+            # A fresh process goes to the suspect that it was made for: to others it would be lost, again and again.
+            for suspect, want in sorted(waiting, key=lambda each: _rank(*each)):
+                worker = self._solitary(want) if suspect else self._least_busy(want)
+                if worker is not None:
+                    yield from self._grant(worker, want)
+                elif suspect and want.urgent:
+                    yield from self._make_fresh()
+                blocked |= worker is None and not suspect and want.urgent
+        self.blocked_at = min(self.blocked_at, self.now) if blocked else math.inf
 
     def _suspect(self, want: Want) -> bool:
         """Whether the next loss on one of its elements would make that poison."""
@@ -322,12 +326,21 @@ class Coordinator:
         wants = [self.wants[split] for split in worker.leases]
         return any(each.urgent and self._suspect(each) for each in wants)
 
-    def _least_busy(self, urgent: bool) -> Worker | None:
+    def _least_busy(self, want: Want) -> Worker | None:
         """Who can take what is not suspect; what is waited for goes to a worker that keeps a suspect for later, too."""
-        free = [each for each in self._alive() if not (self._trying(each) if urgent else self._alone(each))]
-        if not urgent:
-            free = [each for each in free if len(each.leases) < self.slots]
+        alive = self._alive()
+        if want.urgent:
+            free = [each for each in alive if not self._trying(each)]
+            if not free and self.now - self.blocked_at >= self.lease_s / 4:
+                # Nobody else comes, and a suspect upstream gets no credit before this is done.
+                free = [each for each in alive if want.depth > self._deepest(each)]
+        else:
+            free = [each for each in alive if not self._alone(each) and len(each.leases) < self.slots]
         return min(free, key=lambda each: (self._alone(each), len(each.leases), each.name), default=None)
+
+    def _deepest(self, worker: Worker) -> int:
+        """How far downstream the suspects are that a worker has."""
+        return max(want.depth for split in worker.leases if self._suspect(want := self.wants[split]))
 
     def _solitary(self, want: Want) -> Worker | None:
         """A fresh process with nothing else to do; only where consumption waits, so that it surely gets credit."""

@@ -281,6 +281,21 @@ def test_a_fresh_process_goes_to_the_suspect_that_it_was_made_for(coordinator: C
     assert leased(coordinator.handle(Joined("e"))) == [("e", 8)]
 
 
+def test_the_only_worker_does_what_a_suspect_upstream_waits_for_when_no_other_comes(coordinator: Coordinator) -> None:
+    coordinator.handle(URGENT)
+    for worker in "ab":
+        coordinator.handle(Joined(worker))
+        dies_on(coordinator, worker, 3)
+    attempt = attempt_of(coordinator.handle(Joined("c")))
+    # The suspect is out of credit until these rows of what it gave are done.
+    assert leased(coordinator.handle(replace(EIGHT, urgent=True, depth=1))) == []
+    for now in (1.0, 2.0):
+        coordinator.handle(beat("c", (7, attempt)))
+        assert leased(coordinator.handle(Tick(now))) == [], "another worker may come"
+    assert leased(coordinator.handle(Tick(2.5))) == [("c", 8)]
+    assert leased(coordinator.handle(replace(EIGHT, split=9, urgent=True))) == [], "not downstream of it"
+
+
 def test_a_suspect_that_nothing_waits_for_does_not_keep_its_worker_from_what_is_waited_for(
     coordinator: Coordinator,
 ) -> None:

@@ -34,12 +34,12 @@ import os, pathlib, signal, sys
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     try:
         parent = process.joinpath("stat").read_text().rpartition(")")[2].split()[1]
-        command = process.joinpath("cmdline").read_text().split("\\0")
+        command = process.joinpath("cmdline").read_text().replace("\\0", " ").split()
     except OSError:
         continue
     if int(process.name) != os.getpid() and sys.argv[1] in (f"child of {parent}", *command):
+        print("ended", process.name, flush=True)  # with its main process the container ends, and this one, too
         os.kill(int(process.name), signal.SIGKILL)
-        print("ended", process.name, flush=True)
 """
 
 

@@ -30,6 +30,8 @@ Harm: TypeAlias = "Callable[[Stage], Undo | None]"
 
 #: After so many elements what lasts is over.
 LASTS = 40
+#: Of so many elements at most the acknowledgement may be on its way when a trainer is killed.
+UNHEARD = 8
 
 #: So short that a test sees several pass.
 LEASE_S = 3.0
@@ -180,6 +182,13 @@ class Stage:
                 self.bury_agent()
                 self.join()
 
+    def _forget_from(self, outcome: str) -> None:
+        """What a killed trainer had not acknowledged comes again: the last one, and those whose words went with it."""
+        self.again = False
+        last = self.outcomes[-UNHEARD:]
+        if outcome in last:
+            del self.outcomes[len(self.outcomes) - len(last) + last.index(outcome) :]
+
     def new_trainer(self, start: Start) -> Trainer:
         """One that begins so."""
         trainer = self._trainer()
@@ -232,9 +241,9 @@ class Stage:
             outcome = self.trainer.answer()
             if outcome is None:
                 break
-            if not (self.again and self.outcomes[-1:] == [outcome]):
-                self.outcomes.append(outcome)
-            self.again = False
+            if self.again:
+                self._forget_from(outcome)
+            self.outcomes.append(outcome)
         if undo is not None:
             undo()
         return self.outcomes

@@ -133,6 +133,17 @@ def test_a_loop_that_is_told_of_the_end_acknowledges_all(opened: ClientSession) 
     assert take(opened, 0) == [Next(SESSION, 2, 2, until=6)]
 
 
+def test_a_loop_that_had_all_says_so_again_where_others_wait_for_it(opened: ClientSession) -> None:
+    hear(opened, deliver(0, 2, checksum=77))
+    hear(opened, Ended(SESSION, 2, 77, {}))
+    take(opened, 2)
+    assert hear(opened, Waiting(SESSION, "it computes")) == [], "the loop has still to come for the end"
+    take(opened, 0)  # which is lost
+    assert hear(opened, Waiting(SESSION, "consumer 0 has not taken its batches")) == [
+        Next(SESSION, 2, 2, 6, again=True)
+    ]
+
+
 def test_parcels_are_taken_one_after_the_other(opened: ClientSession) -> None:
     hear(opened, deliver(0, 2))
     hear(opened, deliver(2, 1))

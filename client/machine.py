@@ -302,8 +302,8 @@ class ClientSession:
                 yield from self._ended(message)
             case Waiting(session, reason) if self._mine(session) or self._asked(session):
                 self.waiting = reason
-                if self.over:  # others wait for us: what we said last was lost
-                    yield from self._next(again=True)
+                if self.over and self.now - self.asked_at >= self.resend_s:
+                    yield from self._next(again=True)  # others wait for us: what we said last was lost
 
     def _upload(self, offset: int) -> Iterator[Say]:
         """The next bytes of the first blob that the server lacks."""

@@ -134,8 +134,10 @@ def _component_data(spec: TensorSpec) -> dict[str, Any]:
 
 
 def _spec(data: Any) -> Any:
-    structure = Structure.from_data(data["structure"])
-    return structure.plain.pack([_component(each) for each in data["components"]])
+    structure, components = Structure.from_data(data["structure"]), [_component(each) for each in data["components"]]
+    if len(components) != structure.size:
+        raise InvalidArgumentError(f"{len(components)} components for a structure of {structure.size}")
+    return structure.plain.pack(components)
 
 
 def _component(data: Any) -> TensorSpec:

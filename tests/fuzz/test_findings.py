@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import zlib
@@ -271,3 +272,13 @@ def test_a_graph_whose_number_is_true_is_refused() -> None:
     shuffle = {"source": {"node": ["Range", numbers]}, "size": True, "reshuffle": True}
     with pytest.raises(MalformedMessage, match="a Shuffle whose size is bool"):
         decode_outline(msgpack.packb(["Shuffle", shuffle]))
+
+
+def test_a_manifest_whose_structure_has_more_parts_than_components_is_damaged(tmp_path: Path) -> None:
+    Dataset.range(3).map(lambda x: (x, x)).save(str(tmp_path / "saved"))
+    manifest = tmp_path / "saved" / "headrace.json"
+    said = json.loads(manifest.read_text())
+    del said["spec"]["components"][1]
+    manifest.write_text(json.dumps(said))
+    with pytest.raises(DataLossError, match="1 components for a structure of 2"):
+        Dataset.load(str(tmp_path / "saved"))
